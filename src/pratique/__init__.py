@@ -1,0 +1,1 @@
+"""Pratique: every record gets pratique, or is held in quarantine with its reasons."""

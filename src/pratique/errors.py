@@ -1,0 +1,117 @@
+"""Every error of Pratique, in one tree grouped by who has to act.
+
+    PratiqueError
+    ├── ConfigurationError   the config author     exit 2
+    ├── SourceError          the source owner      exit 3
+    ├── DestinationError     the destination owner exit 4
+    │   └── DestinationLockedError  (retryable)
+    ├── GateError            the data owner        exit 1
+    ├── AlreadyRunningError  the operator          exit 6
+    ├── InterruptedRunError  nobody: run again     exit 7
+    ├── StateError           the operator          exit 5   state folder, ledger, quarantine, temporary disk
+    └── InternalError        us                    exit 5   a promise of ours did not hold
+
+Bad *data* is a verdict, not an error. An error means that somebody must act, and its `hint` says how.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+
+class PratiqueError(Exception):
+    """Says what happened, where, and what to do next; survives pickling with all of it.
+
+    `code` is stable and documented; `retryable` is read by the one retry policy; `facts` are the values
+    that the message names, for machines.
+    """
+
+    exit_code: ClassVar[int] = 5
+    code: ClassVar[str] = "error"
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, message: str, *, hint: str = "", where: str = "", facts: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.where = where
+        self.facts = dict(facts or {})
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.message}" if self.where else self.message
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.message, self.hint, self.where, self.facts)
+
+
+def _rebuild(kind: type[PratiqueError], message: str, hint: str, where: str, facts: dict[str, Any]) -> PratiqueError:
+    return kind(message, hint=hint, where=where, facts=facts)
+
+
+class ConfigurationError(PratiqueError):
+    """A file that a person wrote is wrong; `where` is `file:line:column`."""
+
+    exit_code = 2
+    code = "configuration"
+
+
+class SourceError(PratiqueError):
+    """An input is missing, unreadable or not what was declared; nothing of it was loaded."""
+
+    exit_code = 3
+    code = "source"
+
+
+class DestinationError(PratiqueError):
+    """The destination refused; nothing of the load is visible there."""
+
+    exit_code = 4
+    code = "destination"
+
+
+class DestinationLockedError(DestinationError):
+    """Another process holds the destination; it was waited for as long as configured."""
+
+    code = "destination_locked"
+    retryable = True
+
+
+class DestinationMovedError(DestinationError):
+    """Another load committed into the table between judging and writing: judge again."""
+
+    code = "destination_moved"
+    retryable = True
+
+
+class GateError(PratiqueError):
+    """The input was judged and is not good enough to publish; nothing was loaded."""
+
+    exit_code = 1
+    code = "gate"
+
+
+class AlreadyRunningError(PratiqueError):
+    """Another process runs this pipeline; the message names it."""
+
+    exit_code = 6
+    code = "already_running"
+
+
+class InterruptedRunError(PratiqueError):
+    """The run was told to stop; what was committed stays, the next run goes on."""
+
+    exit_code = 7
+    code = "interrupted"
+
+
+class StateError(PratiqueError):
+    """Pratique's own disk (state, ledger, quarantine, temporary files) cannot be used."""
+
+    code = "state"
+
+
+class InternalError(PratiqueError):
+    """A promise of Pratique itself did not hold; the run stopped before any effect."""
+
+    code = "internal"
