@@ -160,6 +160,7 @@ class Landed:
     skipped: tuple[FileVersion, ...] = ()
     held: tuple[HeldFile, ...] = ()
     more: bool = False
+    supersedes: tuple[str, ...] = ()  # names of files whose earlier version these rows replace
     verify: Callable[[], None] = lambda: None
 
     @property
@@ -333,6 +334,7 @@ class Target:
     keep: str | None = None  # merge: the field whose latest value wins among records of one key
     lineage: tuple[str, ...] = ("_load_id",)
     supersedes: tuple[str, ...] = ()  # load ids whose rows this load replaces (a corrected file)
+    parents: Mapping[str, str] = field(default_factory=dict)  # schema that a reference names -> its table
 
 
 # --- what is true -----------------------------------------------------------------------------------------------
