@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from pratique import accounting
 from pratique.destinations import open_destination
+from pratique.destinations.base import Destination
 from pratique.engines import EngineSettings, open_engine
 from pratique.errors import InterruptedRunError, PratiqueError
 from pratique.events import Emit, Event, RunFinished, RunStarted
@@ -42,19 +43,25 @@ def _outcome(reports: Sequence[SourceReport], *, strict: bool) -> tuple[RunOutco
 
 
 def run_pipeline(
-    project: Project, name: str, *, emit: Emit = _silent, dry_run: bool = False, strict: bool = False
+    project: Project,
+    name: str,
+    *,
+    emit: Emit = _silent,
+    dry_run: bool = False,
+    strict: bool = False,
+    destination: Destination | None = None,
 ) -> RunReport:
     """Run pipelines/NAME.yaml once and say what became of every record; the report carries failures and the exit code.
 
     Raises ConfigurationError for a mistake in what people wrote, AlreadyRunningError while another process runs this
     pipeline, StateError if the state folder cannot be used: before there is a run. `dry_run` reads and judges, and
     leaves no trace. `strict` makes quarantined records exit code 1. Stopped by KeyboardInterrupt, it reports what was
-    committed, exit code 7.
+    committed, exit code 7. `destination` stands in for the one that the pipeline names (for connectors under test).
     """
     pipeline = project.pipeline(name)
     settings = project.config.settings
     state = project.config.root / settings.state.path
-    destination = open_destination(
+    destination = destination or open_destination(
         pipeline.destination.type,
         pipeline.destination.path,
         lock_timeout_seconds=settings.limits.lock_timeout_seconds,

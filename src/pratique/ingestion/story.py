@@ -319,13 +319,14 @@ class PipelineRun:
             if len(marker.files) > 1:
                 raise SourceError(
                     f"its rows were loaded together with {len(marker.files) - 1} other files and cannot be told apart",
-                    where=sorted(names)[0],
+                    where=min(names),
                     hint="set on_new_version: replace before the first load, or reload the source with write: replace",
                 )
             replaced.append(marker.load_id)
         return tuple(replaced)
 
     def tell(self, kind: type[Event], **facts: Any) -> None:
+        """Emit an event of this run (Invariant 7: whoever listens cannot fail it)."""
         self.emit(kind(pipeline=self.pipeline.name, run_id=self.run_id, **facts))
 
     def _report(self, plan: SourcePlan, outcome: Any, problem: Problem | None, began: float) -> SourceReport:
