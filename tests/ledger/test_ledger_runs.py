@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -59,12 +60,15 @@ def _marker(run: RunHandle, load: str = "a", source: str = "sales", attempt: int
 
 
 def _report(run: RunHandle, **changes: object) -> RunReport:
-    bare = RunReport(run.run_id, run.pipeline, "dev", "done", 0, run.started_at.isoformat(), "2026-01-01T00:00:09+00:00")
+    bare = RunReport(
+        run.run_id, run.pipeline, "dev", "done", 0, run.started_at.isoformat(), "2026-01-01T00:00:09+00:00"
+    )
     return replace(bare, **changes)  # type: ignore[arg-type]
 
 
 @pytest.fixture
-def ledger(tmp_path: Path):
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    """A new ledger."""
     with open_ledger(tmp_path / "state" / "ledger.sqlite") as opened:
         yield opened
 
