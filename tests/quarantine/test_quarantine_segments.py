@@ -114,6 +114,20 @@ def test_an_error_while_records_stream_leaves_nothing(shop) -> None:
     assert [path for path in shop.quarantine.folder.rglob("*") if path.is_file()] == []
 
 
+def test_a_folder_that_cannot_be_made_is_told(shop) -> None:
+    """A file where the quarantine should be is an error that names it, before anything is loaded."""
+    shop.quarantine.folder.write_text("in the way")
+    with pytest.raises(StateError, match=str(shop.quarantine.folder)):
+        shop.quarantine.write("shop", _LOAD, 1, _plain(1))
+
+
+def test_many_blocks_make_one_segment(shop) -> None:
+    """More than fits into a block comes back whole and in order."""
+    shop.commit(_plain(8_000))
+    found = [record["values"]["id"] for record in shop.quarantine.records()]
+    assert found == [*map(str, range(1, 8_001))]
+
+
 _ON_SMALL_DISK = """
 import subprocess, resource, sys
 from pathlib import Path
