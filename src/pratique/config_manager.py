@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -37,8 +37,8 @@ class ConfigManager:
     """Settings of one environment: default.yaml, then ENVIRONMENT.yaml, then `PRATIQUE__A__B` variables, merged.
 
     Checked when made and at every `reload`: a mistake raises ConfigurationError with its place. `environment` is
-    `PRATIQUE_ENV` if not given, else `dev`. `root` is the nearest folder upwards that has `config/`, else the current one;
-    without any configuration all defaults hold. Texts with `${NAME}` or `${file:PATH}` become `Secret`.
+    `PRATIQUE_ENV` if not given, else `dev`. `root` is the nearest folder upwards that has `config/`, else the current
+    one; without any configuration all defaults hold. Texts with `${NAME}` or `${file:PATH}` become `Secret`.
     """
 
     def __init__(self, environment: str | None = None, root: str | Path | None = None) -> None:
@@ -135,6 +135,10 @@ class ConfigManager:
         return [found[name] for name in ("default", self.environment) if name in found]
 
 
+def _everywhere(place: str) -> Where:
+    return lambda path, key=False: place  # noqa: ARG005 - one place for every value
+
+
 def _find_root(start: Path) -> Path:
     """The nearest folder upwards that holds `config/`, else `start`."""
     return next((folder for folder in (start, *start.parents) if (folder / "config").is_dir()), start)
@@ -163,7 +167,7 @@ class _Layers:
         self.keys: dict[KeyPath, str] = {}
 
     def where(self, path: KeyPath, key: bool = False) -> str:  # noqa: FBT001, FBT002 - see specs.base.Where
-        """`file:line:column` of the value at `path` or of its nearest parent, or of its key; `config` if there is none."""
+        """`file:line:column` of the value at `path`, of its nearest parent or of its key; else `config`."""
         return self.keys[path] if key and path in self.keys else _nearest_place(self.places, path)
 
     def add(self, layer: Mapping[str, Any], where: Where) -> None:
@@ -182,7 +186,7 @@ class _Layers:
             layer: Any = read_scalar(text)
             for part in reversed(parts):
                 layer = {part: layer}
-            self.add(layer, lambda path, key=False, here=place: here)  # type: ignore[misc]
+            self.add(layer, _everywhere(place))
 
     def _merge(self, target: dict[str, Any], layer: Mapping[str, Any], where: Where, path: KeyPath) -> None:
         self.places[path] = where(path)

@@ -162,12 +162,10 @@ def _written(root: Any, path: Sequence[str | int]) -> KeyPath:
     """The longest part of pydantic's location that exists in the value (it adds names of types and missing keys)."""
     found: list[str | int] = []
     for part in path:
-        if isinstance(root, dict) and part in root:
-            root = root[part]
-        elif isinstance(root, list) and isinstance(part, int) and part < len(root):
-            root = root[part]
-        else:
+        in_list = isinstance(root, list) and isinstance(part, int) and part < len(root)
+        if not in_list and not (isinstance(root, dict) and part in root):
             break
+        root = root[part]
         found.append(part)
     return tuple(found)
 

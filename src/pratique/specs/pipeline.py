@@ -7,19 +7,16 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BeforeValidator, Field
 
 from pratique.model import Disposition
-from pratique.specs.base import Free, Name, Share, Spec, Texts
+from pratique.specs.base import Free, Name, Share, Spec
 from pratique.specs.schema import DialectSpec
 
 SourceType = Literal["files", "api", "postgres", "mysql", "sqlite", "python"]
 LineageColumn = Literal["_source", "_file", "_row_number", "_ingestion_timestamp", "_run_id", "_load_id"]
 Text = Annotated[str, Field(min_length=1)]
 
-SILENT_WORDS: Final = frozenset({"description", "owner"})
 NOTICED_WORDS: Final = frozenset({"schedule", "expect"})  # not served yet, but the rows are right without them
 PIPELINE_WORDS: Final = frozenset({"together"})  # not served yet, and the result would be wrong without them
-SOURCE_WORDS: Final = (
-    "get", "params", "paginate", "records", "cursor", "unit", "tables", "filter", "query",
-)  # fmt: skip
+SOURCE_WORDS: Final = frozenset({"get", "params", "paginate", "records", "cursor", "unit", "tables", "filter", "query"})
 DESTINATION_WORDS: Final = frozenset({"delete", "children"})
 
 
@@ -47,7 +44,7 @@ class SourceQuarantineSpec(Spec):
 class SourceSpec(Spec):
     """One source with its schema and its table."""
 
-    type: SourceType
+    type: SourceType = "files"
     connection: Name | None = None
     path: Text | None = None
     format: Literal["csv", "jsonl", "parquet"] | None = None
@@ -95,5 +92,5 @@ class PipelineSpec(Spec):
     destination: DestinationSpec
     write: Disposition | None = None
     together: Any = None
-    lineage: Annotated[list[LineageColumn], Field()] = Field(default_factory=lambda: ["_load_id"])
+    lineage: list[LineageColumn] = ["_load_id"]  # noqa: RUF012 - pydantic copies it
     quarantine: SourceQuarantineSpec = SourceQuarantineSpec()

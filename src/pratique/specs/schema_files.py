@@ -56,7 +56,14 @@ def read_schema(document: Document, name: str, version: int | None = None) -> Sc
     if spec is None:
         refuse(mistakes)
         raise AssertionError(name)
-    refuse([*_identity(spec, document, name, version), *_fields(spec, document), *_keys(spec, document)])
+    refuse(
+        [
+            *_identity(spec, document, name, version),
+            *_fields(spec, document),
+            *_keys(spec, document),
+            *_names(spec, document),
+        ]
+    )
     if spec.extra_fields in ("keep", "evolve"):
         not_served(f"extraFields: {spec.extra_fields}", document.where(("extraFields",)), "use reject or drop")
     return _schema(spec, document, name, version)
@@ -156,7 +163,7 @@ def _words(field: FieldSpec, document: Document, path: KeyPath) -> Iterator[Mist
 
 
 def _keys(spec: SchemaSpec, document: Document) -> Iterator[Mistake]:
-    """Keys, references and checks that name what does not exist, or twice."""
+    """Keys and references that name fields which do not exist, or twice."""
     lists: list[tuple[KeyPath, list[str] | tuple[str, ...]]] = [(("primaryKey",), spec.primary_key)]
     lists += [(("uniqueKeys", index), key) for index, key in enumerate(spec.unique_keys)]
     lists += [(("references", name), split_names(name)) for name in spec.references]
@@ -172,6 +179,10 @@ def _keys(spec: SchemaSpec, document: Document) -> Iterator[Mistake]:
                 yield Mistake(place, f'{path[0]} names "{name}" twice', "name each field once")
             elif path[0] != "references" and spec.fields[name].type in ("json", "array", "object"):
                 yield Mistake(place, f'{path[0]}: "{name}" is {spec.fields[name].type}, which cannot be a key')
+
+
+def _names(spec: SchemaSpec, document: Document) -> Iterator[Mistake]:
+    """References that do not fit their parents' fields in number, and checks with a name that is taken."""
     for name, reference in spec.references.items():
         count, expected = len(reference.parent()[1]), len(split_names(name))
         if count != expected:
