@@ -411,8 +411,7 @@ class Marker:
         data["written"] = Written(**data["written"])
         data["segment"] = Segment(**data["segment"]) if data["segment"] else None
         data["causes"] = tuple(
-            Cause(**{**item, "places": tuple((name, number) for name, number in item["places"])})
-            for item in data["causes"]
+            Cause(**{**item, "places": tuple((name, number) for name, number in item["places"])}) for item in data["causes"]
         )
         return cls(**data)
 
