@@ -179,6 +179,7 @@ class DuckDBLoad:
         self._at = ""
         self._stored: Marker | None = None
         self._superseded: tuple[str, ...] = ()
+        self._broken = False
 
     def __enter__(self) -> Self:
         return self
@@ -197,6 +198,7 @@ class DuckDBLoad:
             connection = self._open(rows.duckdb.connection if rows.duckdb else None)
             if self._stored:
                 return self._stored.written
+            self._broken = True
             if isinstance(self._judged_against, DuckDBLookup):
                 self._judged_against.check_unmoved(target.table, connection, self._at)
             with queries.arrived(rows, connection) as (sql, types):
@@ -204,6 +206,7 @@ class DuckDBLoad:
         except duckdb.Error as error:
             raise refused(self._file, error) from error
         tables.check_written(written, rows, target, str(self._file))
+        self._broken = False
         hit("load.written")
         return written
 
@@ -211,6 +214,8 @@ class DuckDBLoad:
         """Make rows and marker true in the same instant (Invariant 4); return the marker as stored."""
         if marker.load_id != self._load_id:
             raise InternalError(f"the marker of load {marker.load_id} was given to load {self._load_id}")
+        if self._broken:
+            raise InternalError("a write of this load failed, so it cannot be committed")
         try:
             connection = self._open(None)
             if self._stored:

@@ -127,4 +127,6 @@ def check_written(written: Written, rows: Rows, target: Target, where: str) -> N
             hint=f"make ({', '.join(target.key)}) unique there, or load into a new table",
             where=where,
         )
-    raise InternalError(f"{rows.count} rows were to be written into {target.table}, but {written} happened", where=where)
+    raise InternalError(
+        f"{rows.count} rows were to be written into {target.table}, but {written} happened", where=where
+    )
