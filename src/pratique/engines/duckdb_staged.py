@@ -41,7 +41,7 @@ class DuckRows:
             cursor = self.session.connection.cursor()
         try:
             with self.session.guarded():
-                reader = cursor.execute(self.duckdb.sql).to_arrow_reader(_BATCH_ROWS)
+                reader = cursor.sql(self.duckdb.sql).to_arrow_reader(_BATCH_ROWS)
             while True:
                 with self.session.guarded():
                     batch = next(reader, None)
@@ -66,7 +66,7 @@ class DuckStaged:
         late: LateJudge,
     ) -> None:
         self._session = session
-        self._landed = landed
+        self._files = landed.files
         self._schema = schema
         self._target = target
         self._stamp = stamp
@@ -93,7 +93,7 @@ class DuckStaged:
 
     def _lineage(self, name: str) -> str:
         """SQL for a lineage column. A record's number is its place in `staged`, counted from its file's first row."""
-        files = self._landed.files
+        files = self._files
         stamp = self._stamp
         constants = {
             "_source": literal(stamp.source),
@@ -117,32 +117,38 @@ class DuckStaged:
         return self._records("s._held OR s._failed IS NOT NULL OR s.rowid IN (SELECT rid FROM late)")
 
     def _records(self, condition: str) -> Iterator[HeldRecord]:
-        shown = self._values_shown()
-        typed = ", ".join(f"{literal(name)}: s.{identifier(name)}::VARCHAR" for name in shown) or "'': NULL"
         sql = (
-            f"SELECT s.rowid, s._file, s._failed, s._malformed, s._raw, to_json({{{typed}}})::VARCHAR, l.failed "
+            f"SELECT s.rowid, s._file, s._failed, s._malformed, s._raw, {self._fields_shown()}, l.failed "
             "FROM staged s LEFT JOIN (SELECT rid, list([rule, n, low, high] ORDER BY rule) AS failed FROM late "
             f"GROUP BY rid) l ON s.rowid = l.rid WHERE {condition} ORDER BY s.rowid"
         )
+        decode = json.JSONDecoder(parse_float=str).raw_decode  # a decimal's digits stay as they are
+        rules = self._rules
+        shifts = [file.first_number - place.first for file, place in zip(self._files, self._extents, strict=True)]
         for rid, file, failed, malformed, raw, fields, late in self._session.stream(sql, _FETCH_ROWS):
-            values = None if raw is None else json.loads(raw, parse_float=str)
-            number = rid - self._extents[file].first + self._landed.files[file].first_number
-            if malformed is not None:
-                failures: list[Failure] = [Failure("malformed", None, None, malformed, "quarantine")]
-            else:
-                known = json.loads(fields)
-                bindings = self._judges[file].bindings
-                failures = [_row_failure(self._rules[abs(n) - 1], n < 0, bindings, values, known) for n in failed or ()]
-                failures += [self._late_failure(rid, entry, known) for entry in late or ()]
-            yield HeldRecord(file, number, tuple(failures), None if self._typed[file] else values)
+            if malformed is not None:  # its fields are nobody's: the source shows the record as it stands
+                failures = [Failure("malformed", None, None, malformed, "quarantine")]
+                yield HeldRecord(file, rid + shifts[file], tuple(failures))
+                continue
+            values = None if raw is None else decode(raw)[0]
+            known = {} if fields is None else decode(fields)[0]
+            bindings = self._judges[file].bindings
+            failures = [_row_failure(rules[abs(n) - 1], n < 0, bindings, values or {}, known) for n in failed or ()]
+            failures += [self._late_failure(rid, entry, known) for entry in late or ()]
+            yield HeldRecord(file, rid + shifts[file], tuple(failures), None if self._typed[file] else values)
 
-    def _values_shown(self) -> list[str]:
-        """Fields whose typed value a message may need: those of keys and references, and those without a header."""
-        names = {name for rule in self._rules for name in rule.fields}
-        names |= {name for rule in self._rules for name in rule.inputs}
-        everywhere = set.intersection(*(set(judge.bindings) for judge in self._judges))
+    def _fields_shown(self) -> str:
+        """SQL for the typed values that messages need, as JSON: of keys and references where one failed, and of fields
+        that have no header whose text could be shown.
+        """
         keyed = {name for rule in self._rules for name in rule.fields}
-        return [item.name for item in self._schema.fields if item.name in names and (item.name in keyed or item.name not in everywhere)]
+        bound = set.intersection(*(set(judge.bindings) for judge in self._judges))
+        unbound = {name for rule in self._rules for name in (*rule.inputs, rule.field)} - bound - {None}
+        shown = [item.name for item in self._schema.fields if item.name in keyed | unbound]
+        if not shown:
+            return "NULL"
+        typed = ", ".join(f"{literal(name)}: s.{identifier(name)}::VARCHAR" for name in shown)
+        return f"CASE WHEN {'true' if unbound else 'l.failed IS NOT NULL'} THEN to_json({{{typed}}})::VARCHAR END"
 
     def _late_failure(self, rid: int, entry: list[int | None], known: Mapping[str, Any]) -> Failure:
         """A key or reference as people read it: the values, and where the other records of the key stand."""
@@ -164,7 +170,7 @@ class DuckStaged:
         starts = [place.first if place.records else -1 for place in self._extents]
         used = [index for index, start in enumerate(starts) if start >= 0]
         index = used[bisect_right([starts[item] for item in used], rid) - 1]
-        file = self._landed.files[index]
+        file = self._files[index]
         return f"{file.version.name} record {rid - starts[index] + file.first_number}"
 
     def close(self) -> None:
@@ -173,12 +179,15 @@ class DuckStaged:
 
 
 def _row_failure(
-    rule: Rule, unknown: bool, bindings: Mapping[str, str], values: Mapping[str, Any] | None, known: Mapping[str, Any]  # noqa: FBT001
+    rule: Rule, unknown: bool, bindings: Mapping[str, str], raw: Mapping[str, Any], known: Mapping[str, Any]  # noqa: FBT001
 ) -> Failure:
-    raw = values or {}
-    names = (rule.field,) if rule.field else rule.inputs
-    found = {name: raw.get(bindings[name]) if name in bindings else known.get(name) for name in names}
-    value: Any = found if len(found) != 1 else next(iter(found.values()))
+    value: Any
+    if rule.field in bindings:
+        value = raw.get(bindings[rule.field])
+    else:
+        names = (rule.field,) if rule.field else rule.inputs
+        value = {name: raw.get(bindings[name]) if name in bindings else known.get(name) for name in names}
+        value = next(iter(value.values())) if len(value) == 1 else value
     return Failure(rule.name, rule.field, value, rule.message(value, unknown=unknown), rule.severity)
 
 
