@@ -54,7 +54,7 @@ def account_table(report: RunReport, width: int, *, color: bool) -> list[str]:
     lines = [_line(source) for source in report.sources]
     total = _total(report.sources)
     broken = "" if total.balances() else _broken(total)
-    if not broken:
+    if not broken and any(source.account and source.outcome != "gated" for source in report.sources):
         lines.append(_Line("account", "balances", _numbers(total), _SIGNS, ("", "", "")))
     rendered = _laid_out(header, lines, width, color)
     return [*rendered, coloured(broken, "red", on=color)] if broken else rendered
@@ -63,10 +63,10 @@ def account_table(report: RunReport, width: int, *, color: bool) -> list[str]:
 def _line(source: SourceReport) -> _Line:
     loud = source.outcome in _LOUD
     outcome = source.outcome.upper() if loud else source.outcome
-    newest = shown(source.newest) if source.newest else "–"  # noqa: RUF001 - the dash of a table
+    newest = shown(source.newest) if source.newest else ""
     account = source.account
     if account is None:
-        return _Line(shown(source.source), outcome, ("–",) * 4, (" ",) * 3, ("–", newest, ""), "red" if loud else "")  # noqa: RUF001
+        return _Line(shown(source.source), outcome, ("–", "–", "–", "–"), (" ",) * 3, ("–", newest, ""), "red" if loud else "")  # noqa: RUF001 - likewise
     numbers = _numbers(account)
     if source.outcome == "gated":
         numbers = (numbers[0], "0", *numbers[2:])
@@ -110,6 +110,8 @@ def _laid_out(header: _Line, lines: list[_Line], width: int, color: bool) -> lis
     outcomes = max(columns(line.outcome) for line in every)
     sizes = [max(columns(line.numbers[place]) for line in every) for place in range(4)]
     tails = [max(columns(line.tail[place]) for line in every) for place in range(3)]
+    if not any(line.tail[1] for line in lines):
+        tails[1] = 0  # nobody knows how new the data is: no column for it
     fixed = 2 + names + 2 + outcomes + 2 + sum(sizes) + 9
     beside = 3
     while beside and fixed + sum(2 + size for size in tails[:beside] if size) > width:

@@ -72,6 +72,10 @@ def places(cause: Cause) -> str:
     return " · ".join(parts) + (f", +{count(more)}" if parts and more > 0 else "")
 
 
+def _rows(number: int) -> str:
+    return "1 row" if number == 1 else f"{count(number)} rows"
+
+
 def _ranges(numbers: list[int]) -> str:
     spans: list[list[int]] = []
     for number in numbers:
@@ -108,7 +112,7 @@ class _Page:
         if self.report.sources:
             yield from account_table(self.report, self.width, color=self.color)
         else:
-            yield "  no source was read"
+            yield "  no source was read" + ("" if self.report.ended_at else " yet")
         yield from self._problems()
         yield from self._held_files()
         yield from self._set_checks()
@@ -127,7 +131,8 @@ class _Page:
         if report.ended_at:
             ended = datetime.fromisoformat(report.ended_at).astimezone(self.now.tzinfo)
             end, took = f" → {ended:%H:%M:%S}", duration((ended - begun).total_seconds())
-        outcome = ("DRY RUN · " if report.dry_run else "") + f"{report.outcome.upper()} · exit {report.exit_code}"
+        outcome = ("DRY RUN · " if report.dry_run else "") + report.outcome.upper()
+        outcome += f" · exit {report.exit_code}" if report.ended_at else ""
         name = shown(report.pipeline)
         rest = f"  run {self.short}  {shown(report.environment)}  {start}{end} ({took})"
         if columns(name + rest) + 2 + columns(outcome) > self.width:
@@ -162,8 +167,8 @@ class _Page:
         yield coloured("  ✗", "red", on=self.color) + first[3:]
         yield from rest
         yield from hanging("      effect   ", effect, self.width)
-        action = problem.hint or f"when that is put right: {self._command(f'run {self.report.pipeline}')}"
-        yield from hanging("      action   ", shown(action), self.width)
+        if problem.hint:
+            yield from hanging("      action   ", shown(problem.hint), self.width)
 
     def _effect(self, source: SourceReport) -> str:
         if self.report.dry_run:
@@ -171,7 +176,7 @@ class _Page:
         if source.outcome == "not run":
             return "nothing of it read or loaded, its table as before"
         if source.outcome == "failed" and source.account and source.account.loaded:
-            return f"{count(source.account.loaded)} rows of earlier loads of this run stay, nothing of the rest is loaded"
+            return f"{_rows(source.account.loaded)} of earlier loads of this run stay, nothing of the rest is loaded"
         return "nothing of it loaded, its table as before"
 
     def _held_files(self) -> Iterator[str]:
@@ -198,8 +203,7 @@ class _Page:
         if not rows and not causes:
             return
         would = " would be held (dry run: nothing is written)" if self.report.dry_run else ""
-        noun = "row" if rows == 1 else "rows"
-        yield f"  quarantine {count(rows)} {noun}{would}, {len(causes)} cause{'s' if len(causes) != 1 else ''}"
+        yield f"  quarantine {_rows(rows)}{would}, {len(causes)} cause{'s' if len(causes) != 1 else ''}"
         yield from self._causes(causes)
         if causes and not self.report.dry_run:
             yield f"  look at them: {self._command(f'quarantine show Q1 --run {self.short}')}"
@@ -208,8 +212,10 @@ class _Page:
         for source in self.report.sources:
             if source.outcome == "gated" and source.causes:
                 held = count(source.account.quarantined) if source.account else "some"
-                yield f"  why      {held} rows of {shown(source.source)} are not good enough (held nowhere: still in the source)"
-                yield from self._causes([("", name, cause) for _, name, cause in numbered((source.source, cause) for cause in source.causes)])
+                text = f"{held} rows of {shown(source.source)} are not good enough (held nowhere: still in the source)"
+                yield from self._section("why", text)
+                causes = numbered((source.source, cause) for cause in source.causes)
+                yield from self._causes([("", name, cause) for _, name, cause in causes])
 
     def _causes(self, causes: list[tuple[str, str, Cause]]) -> Iterator[str]:
         """Each cause on one line if message and places fit beside its name, else on several."""
@@ -236,7 +242,7 @@ class _Page:
         for source in self.report.sources:
             for reason, rows in (source.account.skipped if source.account else {}).items():
                 reasons[reason] = reasons.get(reason, 0) + rows
-        parts = [f"{count(rows)} rows as {shown(reason)}" for reason, rows in reasons.items() if rows]
+        parts = [f"{_rows(rows)} as {shown(reason)}" for reason, rows in reasons.items() if rows]
         known = [shown(name) for source in self.report.sources for name in source.files_known]
         if known:
             names = known if self.detail else known[:_NAMES_SHOWN]
@@ -279,7 +285,7 @@ class _Page:
             yield from self._section("next", self._command(f"run {self.report.pipeline}"))
         elif not self.detail:
             yield from self._section("more", self._command(f"runs show {self.short}"))
-        elif self.report.exit_code:
+        elif self.report.exit_code and self.report.ended_at:
             yield from self._section("next", self._command(f"run {self.report.pipeline}"))
 
     def _message(self, text: str) -> str:
