@@ -164,23 +164,44 @@ REPORTS = {
         exit_code=8,
     ),
     "dry_run": report(SALES, dry_run=True),
-    "all_quarantined": report(source(account=Account(5, 0, 5), causes=(Cause("id.required", "id", "is missing", 5, (("a.jsonl", 1),)),))),
+    "all_quarantined": report(
+        source(account=Account(5, 0, 5), causes=(Cause("id.required", "id", "is missing", 5, (("a.jsonl", 1),)),))
+    ),
     "huge": report(HUGE, source("parts", account=Account(999_999_999, 999_999_999, 0))),
     "unicode": report(
-        source("売上", account=Account(3, 2, 1), causes=(Cause("金額.type", "金額", 'not decimal(12,2): "１２３円"', 1, (("入力/売上_2026年10月.csv", 3),)),)),
+        source(
+            "売上",
+            account=Account(3, 2, 1),
+            causes=(
+                Cause("金額.type", "金額", 'not decimal(12,2): "１２３円"', 1, (("入力/売上_2026年10月.csv", 3),)),
+            ),
+        ),
         source("été", account=Account(1, 1, 0)),
         pipeline="日次",
     ),
     "long_names": report(
-        source("a_source_with_a_name_as_long_as_names_may_be_0123456789_0123456", account=Account(123_456_789, 123_456_789, 0), newest="2026-10-31T06:58:00+00:00"),
-        source("b" * 64, "failed", problem=Problem("source", "the file " + "x" * 200 + " is gone", "", "pipelines/a.yaml:3:5", 3)),
+        source(
+            "a_source_with_a_name_as_long_as_names_may_be_0123456789_0123456",
+            account=Account(123_456_789, 123_456_789, 0),
+            newest="2026-10-31T06:58:00+00:00",
+        ),
+        source(
+            "b" * 64,
+            "failed",
+            problem=Problem("source", "the file " + "x" * 200 + " is gone", "", "pipelines/a.yaml:3:5", 3),
+        ),
         pipeline="p" * 64,
         outcome="partial",
         exit_code=8,
     ),
     "unbalanced": report(source(account=Account(10, 8, 1)), outcome="failed", exit_code=5),
     "running": report(outcome="running", ended_at="", started_at="2026-10-30T23:59:00+00:00"),
-    "interrupted": report(CUSTOMERS, outcome="interrupted", exit_code=7, problem=Problem("interrupted", "stopped by SIGTERM", "run it again", exit_code=7)),
+    "interrupted": report(
+        CUSTOMERS,
+        outcome="interrupted",
+        exit_code=7,
+        problem=Problem("interrupted", "stopped by SIGTERM", "run it again", exit_code=7),
+    ),
 }
 
 
@@ -265,7 +286,12 @@ def test_a_dry_run_offers_nothing_that_it_did_not_write() -> None:
 
 def test_causes_are_numbered_by_size() -> None:
     """Q1 is the largest cause; equal ones follow source and rule, so that each listing gives the same names."""
-    causes = [("b", Cause("r", None, "", 1)), ("a", Cause("s", None, "", 1)), ("a", Cause("r", None, "", 1)), ("z", Cause("r", None, "", 9))]
+    causes = [
+        ("b", Cause("r", None, "", 1)),
+        ("a", Cause("s", None, "", 1)),
+        ("a", Cause("r", None, "", 1)),
+        ("z", Cause("r", None, "", 9)),
+    ]
     assert [(short, name, cause.rule) for short, name, cause in numbered(causes)] == [
         ("Q1", "z", "r"),
         ("Q2", "a", "r"),
@@ -283,7 +309,15 @@ def test_places_join_neighbours_and_claim_no_more_than_known() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0, "0.0 s"), (0.44, "0.4 s"), (12.4, "12 s"), (59.6, "1 min 0 s"), (72, "1 min 12 s"), (7_500, "2 h 5 min"), (97_200, "1 d 3 h")],
+    [
+        (0, "0.0 s"),
+        (0.44, "0.4 s"),
+        (12.4, "12 s"),
+        (59.6, "1 min 0 s"),
+        (72, "1 min 12 s"),
+        (7_500, "2 h 5 min"),
+        (97_200, "1 d 3 h"),
+    ],
 )
 def test_durations_have_two_units(seconds: float, text: str) -> None:
     """A time span is told in the two largest units."""

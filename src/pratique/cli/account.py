@@ -9,6 +9,7 @@ from pratique.cli.text import coloured, columns, left, middle, right, shown
 from pratique.model import Account, RunReport, SourceReport
 
 _LOUD: Final[frozenset[str]] = frozenset({"failed", "gated"})
+_NONE: Final = "–"  # noqa: RUF001 - the dash that tables use
 _SIGNS: Final[tuple[str, ...]] = ("=", "+", "+")
 _NAME_COLUMNS_MIN: Final[int] = 8  # Limit: a source's name is not shortened below this, nor is one shown longer than 40
 _NAME_COLUMNS_MAX: Final[int] = 40
@@ -34,7 +35,7 @@ def count(number: int) -> str:
 def percent(part: int, whole: int) -> str:
     """Give a share with two decimals; one that is not 0 or all is never shown as such."""
     if not whole:
-        return "–"  # noqa: RUF001 - the dash of a table
+        return _NONE
     share = 100 * part / whole
     if 0 < share < 0.01:  # noqa: PLR2004 - what two decimals can show
         return "<0.01 %"
@@ -50,13 +51,15 @@ def account_table(report: RunReport, width: int, *, color: bool) -> list[str]:
     their middle. Sums cover what took effect: not a gated source, whose numbers stand without `=` and `+`.
     """
     loaded = "would load" if report.dry_run else "loaded"
-    header = _Line("source", "outcome", ("read", loaded, "quarantined", "skipped"), (" ",) * 3, ("share", "newest data", ""))
+    header = _Line(
+        "source", "outcome", ("read", loaded, "quarantined", "skipped"), (" ",) * 3, ("share", "newest data", "")
+    )
     lines = [_line(source) for source in report.sources]
     total = _total(report.sources)
     broken = "" if total.balances() else _broken(total)
     if not broken and any(source.account and source.outcome != "gated" for source in report.sources):
         lines.append(_Line("account", "balances", _numbers(total), _SIGNS, ("", "", "")))
-    rendered = _laid_out(header, lines, width, color)
+    rendered = _laid_out(header, lines, width, color=color)
     return [*rendered, coloured(broken, "red", on=color)] if broken else rendered
 
 
@@ -66,7 +69,8 @@ def _line(source: SourceReport) -> _Line:
     newest = shown(source.newest) if source.newest else ""
     account = source.account
     if account is None:
-        return _Line(shown(source.source), outcome, ("–", "–", "–", "–"), (" ",) * 3, ("–", newest, ""), "red" if loud else "")  # noqa: RUF001 - likewise
+        numbers, tail = (_NONE, _NONE, _NONE, _NONE), (_NONE, newest, "")
+        return _Line(shown(source.source), outcome, numbers, (" ",) * 3, tail, "red" if loud else "")
     numbers = _numbers(account)
     if source.outcome == "gated":
         numbers = (numbers[0], "0", *numbers[2:])
@@ -103,7 +107,7 @@ def _broken(total: Account) -> str:
     return f"  account  DOES NOT BALANCE: {read} read, but {loaded} + {quarantined} + {skipped} = {found}"
 
 
-def _laid_out(header: _Line, lines: list[_Line], width: int, color: bool) -> list[str]:  # noqa: FBT001
+def _laid_out(header: _Line, lines: list[_Line], width: int, *, color: bool) -> list[str]:
     """Draw the lines with as much of their tail beside them as the width allows."""
     every = [header, *lines]
     names = min(max(columns(line.name) for line in every), _NAME_COLUMNS_MAX)
@@ -119,16 +123,16 @@ def _laid_out(header: _Line, lines: list[_Line], width: int, color: bool) -> lis
     names = max(min(names, names + width - fixed), _NAME_COLUMNS_MIN) if not beside else names
     drawn = []
     for line in every:
-        text = _start(line, names, outcomes, sizes, color and line is not header)
+        text = _start(line, names, outcomes, sizes, color=color and line is not header)
         text += "".join(f"  {_cell(line.tail[place], tails[place], place)}" for place in range(beside) if tails[place])
         drawn.append(text.rstrip())
-        below = [_named(header, line, place) for place in range(beside, 3) if line.tail[place].strip("–")]  # noqa: RUF001
+        below = [_named(header, line, place) for place in range(beside, 3) if line.tail[place].strip(_NONE)]
         if below and line is not header:
             drawn.append("    " + " · ".join(below))
     return drawn
 
 
-def _start(line: _Line, names: int, outcomes: int, sizes: list[int], color: bool) -> str:  # noqa: FBT001
+def _start(line: _Line, names: int, outcomes: int, sizes: list[int], *, color: bool) -> str:
     outcome = left(line.outcome, outcomes)
     text = f"  {left(middle(line.name, names), names)}  "
     text += coloured(outcome, line.colour, on=color and bool(line.colour)) + "  "

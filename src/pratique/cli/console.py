@@ -64,7 +64,11 @@ def project_options(command: _Command) -> _Command:
     """Add the options that every command on a project has: --env, --project, --color."""
     for option in (
         click.option(
-            "--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Colour of the output.", show_default=True
+            "--color",
+            type=click.Choice(["auto", "always", "never"]),
+            default="auto",
+            help="Colour of the output.",
+            show_default=True,
         ),
         click.option(
             "--project",
@@ -81,7 +85,9 @@ def project_options(command: _Command) -> _Command:
 
 def json_option(command: _Command) -> _Command:
     """Add --json: then nothing but JSON is written to stdout, errors too."""
-    return click.option("--json", "as_json", is_flag=True, callback=_remember_json, help="Write JSON, and nothing else.")(command)
+    return click.option(
+        "--json", "as_json", is_flag=True, callback=_remember_json, help="Write JSON, and nothing else."
+    )(command)
 
 
 def _remember_json(ctx: click.Context, _: click.Parameter, value: bool) -> bool:  # noqa: FBT001 - click's signature

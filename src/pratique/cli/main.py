@@ -46,7 +46,9 @@ class _Told:
     def __enter__(self) -> None:
         pass
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if error is None or isinstance(error, (click.ClickException, click.exceptions.Exit, SystemExit, click.Abort)):
             return
         if self.debug:
@@ -99,12 +101,16 @@ class Program(click.Group):
         with _Told(ctx, debug=ctx.params.get("debug", False)):
             return super().invoke(ctx)
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command, or name the nearest one."""
         name = args[0]
         if name not in _COMMANDS and not name.startswith("-"):
             near = _nearest(name)
-            raise ConfigurationError(f"there is no command {name!r}", hint=f"pratique {near}" if near else "pratique --help")
+            raise ConfigurationError(
+                f"there is no command {name!r}", hint=f"pratique {near}" if near else "pratique --help"
+            )
         return super().resolve_command(ctx, args)
 
 
@@ -124,8 +130,10 @@ def _say_version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:  
 
 @click.command(cls=Program, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
-@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_say_version, help="Show the version.")
-def program(debug: bool) -> None:  # noqa: ARG001, FBT001 - read by Program.invoke
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_say_version, help="Show the version."
+)
+def program(debug: bool) -> None:  # noqa: FBT001 - read by Program.invoke
     """Load data so that every record is loaded once, or held with its reasons.
 
     read = loaded + quarantined + skipped, for every run.

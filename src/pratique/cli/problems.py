@@ -1,4 +1,4 @@
-"""How an error reads: what happened, where (with the line itself), what to do. Nothing of Python in it. Pure but for that line."""
+"""How an error reads: what happened, where (with the line itself), what to do. Nothing of Python in it."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _QUOTED_BYTES_MAX: Final = 1024 * 1024  # Limit: no larger file is a document of
 
 
 def render_error(error: PratiqueError, *, width: int = 80, color: bool = False) -> str:
-    """Give the error as lines: `error:` what, `at` where with a caret, `do:` what to do; then further mistakes likewise."""
-    lines = _one(error.message, error.where, error.hint, width, color)
+    """Give the error as lines: `error:` what, `at` where with a caret, `do:` what to do; further mistakes likewise."""
+    lines = _one(error.message, error.where, error.hint, width, color=color)
     for more in error.facts.get("more", ()):
-        lines += _one(more.get("message", ""), more.get("where", ""), more.get("hint", ""), width, color)
+        lines += _one(more.get("message", ""), more.get("where", ""), more.get("hint", ""), width, color=color)
     return "\n".join(line.rstrip() for line in lines)
 
 
@@ -39,13 +39,17 @@ def error_as_json(error: PratiqueError) -> Mapping[str, Any]:
     }
 
 
-def _one(message: str, where: str, hint: str, width: int, color: bool) -> list[str]:  # noqa: FBT001
+def _one(message: str, where: str, hint: str, width: int, *, color: bool) -> list[str]:
     said = [line for part in message.split("\n") for line in hanging("       ", shown(part), width)]
     lines = [coloured("error:", "red", on=color) + said[0][6:], *said[1:]]
     if where:
         lines += [f"  at {shown(where)}", *_quote(where, width)]
     if hint:
-        lines += [line for place, part in enumerate(hint.split("\n")) for line in hanging("      " if place else "  do: ", shown(part), width)]
+        lines += [
+            line
+            for place, part in enumerate(hint.split("\n"))
+            for line in hanging("      " if place else "  do: ", shown(part), width)
+        ]
     return lines
 
 

@@ -16,7 +16,8 @@ from pratique.model import Cause, Problem, RunReport, SourceReport
 SHORT_ID: Final[int] = 6
 _NAMES_SHOWN: Final[int] = 3  # Limit: names of known files in the report; `runs show` gives all
 _MESSAGE_COLUMNS: Final[int] = 300  # Limit: a message may quote a value of any length
-_COLOURS: Final[Mapping[str, str]] = {
+_PERFECT: Final = 100
+COLOURS: Final[Mapping[str, str]] = {
     "done": "green",
     "partial": "yellow",
     "gated": "red",
@@ -41,7 +42,14 @@ def render(
     Times are told in the zone of `now`, with the date if the run began on another day. `detail` leaves nothing out.
     `options` (such as ` --env prod`) ends every command that is printed, so that it can be typed as it stands.
     """
-    page = _Page(report, max(width, 60), color, now or datetime.now().astimezone(), detail, options)
+    page = _Page(
+        report,
+        width=max(width, 60),  # Limit: narrower than that a table cannot be
+        color=color,
+        now=now or datetime.now().astimezone(),
+        detail=detail,
+        options=options,
+    )
     return "\n".join(line.rstrip() for line in page.lines())
 
 
@@ -94,20 +102,28 @@ def numbered(causes: Iterable[tuple[str, Cause]]) -> list[tuple[str, str, Cause]
 
 def score(value: float) -> str:
     """Give a quality with one decimal, rounded down: 100 is said of nothing that is not perfect."""
-    return "100" if value == 100 else f"{int(value * 10) / 10:.1f}"  # noqa: PLR2004 - of 100
+    return "100" if value == _PERFECT else f"{int(value * 10) / 10:.1f}"
 
 
 class _Page:
     """One report being written, part after part, in the order in which a reader needs them."""
 
     def __init__(
-        self, report: RunReport, width: int, color: bool, now: datetime, detail: bool, options: str  # noqa: FBT001
+        self,
+        report: RunReport,
+        *,
+        width: int,
+        color: bool,
+        now: datetime,
+        detail: bool,
+        options: str,
     ) -> None:
         self.report, self.width, self.color, self.now, self.detail = report, width, color, now, detail
         self.options = options
         self.short = report.run_id[:SHORT_ID]
 
     def lines(self) -> Iterator[str]:
+        """Give the lines from the outcome down to what to type next."""
         yield self._header()
         if self.report.sources:
             yield from account_table(self.report, self.width, color=self.color)
@@ -139,7 +155,7 @@ class _Page:
             rest = rest.replace(end, "") if end else rest
         name = middle(name, max(self.width - columns(rest) - 2 - columns(outcome), 8))
         gap = " " * max(self.width - columns(name + rest) - columns(outcome), 2)
-        return name + rest + gap + coloured(outcome, _COLOURS[report.outcome], on=self.color)
+        return name + rest + gap + coloured(outcome, COLOURS[report.outcome], on=self.color)
 
     def _section(self, label: str, text: str) -> list[str]:
         """One part of the report: its label, then text that wraps under itself."""
@@ -247,7 +263,9 @@ class _Page:
         if known:
             names = known if self.detail else known[:_NAMES_SHOWN]
             more = f", +{count(len(known) - len(names))}" if len(known) > len(names) else ""
-            parts.append(f"{count(len(known))} file{'s' if len(known) > 1 else ''} loaded before ({', '.join(names)}{more})")
+            parts.append(
+                f"{count(len(known))} file{'s' if len(known) > 1 else ''} loaded before ({', '.join(names)}{more})"
+            )
         if parts:
             yield from self._section("skipped", " · ".join(parts))
 
@@ -268,7 +286,8 @@ class _Page:
             for rule in source.warnings:
                 if rule.failed:
                     share = percent(rule.failed, rule.decided)
-                    text = f"{shown(source.source)}.{shown(rule.name)}   {count(rule.failed)} of {count(rule.decided)} rows ({share})"
+                    name = f"{shown(source.source)}.{shown(rule.name)}"
+                    text = f"{name}   {count(rule.failed)} of {count(rule.decided)} rows ({share})"
                     yield from self._section("warning", text)
         for notice in self.report.notices:
             yield from self._section("note", self._message(notice))
@@ -277,8 +296,13 @@ class _Page:
         parts = []
         for source in self.report.sources:
             if source.quality is not None:
-                low = [f"{name} {score(value)}" for name, value in source.dimensions.items() if self.detail or value < 100]  # noqa: PLR2004 - of 100
-                parts.append(f"{shown(source.source)} {score(source.quality)}" + (f" ({', '.join(low)})" if low else ""))
+                low = [
+                    f"{name} {score(value)}"
+                    for name, value in source.dimensions.items()
+                    if self.detail or value < _PERFECT
+                ]
+                dimensions = f" ({', '.join(low)})" if low else ""
+                parts.append(f"{shown(source.source)} {score(source.quality)}{dimensions}")
         if parts:
             yield from self._section("quality", " · ".join(parts))
         if self.report.dry_run:

@@ -11,7 +11,7 @@ import click
 
 from pratique.cli.console import Console, json_option, project_options, to_json, typed_options
 from pratique.cli.problems import error_as_json, render_error
-from pratique.cli.progress import Display, Lines, Moving, Silence
+from pratique.cli.progress import lines, moving, silence
 from pratique.cli.report import render
 from pratique.errors import ConfigurationError, PratiqueError
 from pratique.ingestion import run_pipeline
@@ -48,7 +48,14 @@ code is the first that occurs of 5 2 4 3 1 8 7 6, else 0."""
 @click.option("--strict", is_flag=True, help="Exit 1 if any row was quarantined.")
 @json_option
 def run(
-    pipelines: tuple[str, ...], environment: str | None, root: Path | None, color: str, dry_run: bool, strict: bool, as_json: bool  # noqa: FBT001
+    *,
+    pipelines: tuple[str, ...],
+    environment: str | None,
+    root: Path | None,
+    color: str,
+    dry_run: bool,
+    strict: bool,
+    as_json: bool,
 ) -> None:
     """Run pipelines: read, judge, load or quarantine, and account for every record.
 
@@ -58,24 +65,40 @@ def run(
     project = Project(root, environment)
     names = pipelines or tuple(sorted(project.pipeline_names()))
     if not names:
-        raise ConfigurationError("this project has no pipeline", where=str(project.config.root / "pipelines"), hint="write pipelines/NAME.yaml")
+        raise ConfigurationError(
+            "this project has no pipeline",
+            where=str(project.config.root / "pipelines"),
+            hint="write pipelines/NAME.yaml",
+        )
     codes = []
     for place, name in enumerate(names):
         if place and not as_json:
             console.out("")
-        codes.append(_run_one(project, name, console, typed_options(environment, root), dry_run=dry_run, strict=strict, as_json=as_json))
+        codes.append(
+            _run_one(
+                project,
+                name,
+                console,
+                typed_options(environment, root),
+                dry_run=dry_run,
+                strict=strict,
+                as_json=as_json,
+            )
+        )
         if codes[-1] == _INTERRUPTED:
             break
     raise click.exceptions.Exit(worst(codes))
 
 
-def _run_one(project: Project, name: str, console: Console, options: str, *, dry_run: bool, strict: bool, as_json: bool) -> int:
+def _run_one(
+    project: Project, name: str, console: Console, options: str, *, dry_run: bool, strict: bool, as_json: bool
+) -> int:
     """Run one pipeline and tell about it; an error that stops it before it begins is told in the same place."""
-    display: Display = Silence() if as_json else Moving() if sys.stderr.isatty() else Lines(console)
+    display = silence() if as_json else moving() if sys.stderr.isatty() else lines(console)
     bus = Bus()
-    bus.subscribe(display)
     try:
-        with display:
+        with display as show:
+            bus.subscribe(show)
             report = run_pipeline(project, name, emit=bus.emit, dry_run=dry_run, strict=strict)
     except PratiqueError as error:
         if as_json:

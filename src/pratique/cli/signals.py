@@ -19,7 +19,7 @@ class Stop:
         self.asked = False
 
     def install(self) -> None:
-        """From now on the first SIGINT or SIGTERM raises KeyboardInterrupt in the main thread, the second ends the process.
+        """From now on the first SIGINT or SIGTERM raises KeyboardInterrupt in the main thread, the second ends it all.
 
         A process that ends at once loses nothing either: that is what the order of effects is for (Invariants 1 to 4).
         """

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 import click
 
-# What moves the cursor, rings, hides or reorders text: control, format (bidi), surrogate, line and paragraph separators.
+# What moves the cursor, hides or reorders text: control, format (bidi), surrogate, line and paragraph separators.
 _STEERING = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _SHORT = {"\n": r"\n", "\t": r"\t", "\r": r"\r"}
 
 
 def shown(value: object) -> str:
-    r"""Give the value as one line of text that steers nothing: control and bidi characters stand as `\n`, `\x1b`, `\u202e`."""
+    r"""Give the value as one line of text that steers nothing: control and bidi marks as `\n`, `\x1b`, `\u202e`."""
     text = str(value)
     if text.isascii() and text.isprintable():
         return text
@@ -96,7 +96,9 @@ def hanging(first: str, text: str, width: int) -> list[str]:
     return [first + lines[0], *(" " * indent + line for line in lines[1:])]
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]], width: int, *, numbers: Sequence[int] = ()) -> list[str]:
+def table(
+    header: Sequence[str], rows: Sequence[Sequence[str]], width: int, *, numbers: Sequence[int] = ()
+) -> list[str]:
     """Lay rows out under a header so that each line fits `width`; the widest text column gives way first.
 
     `numbers` are the indexes of columns that stand to the right and are never shortened.

@@ -21,7 +21,7 @@ def own_version() -> str:
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Write JSON, and nothing else.")
-def version(as_json: bool) -> None:  # noqa: FBT001 - click's signature
+def version(*, as_json: bool) -> None:
     """Print the versions of Pratique, Python and the libraries that decide what a value means."""
     versions = {"pratique": own_version(), "python": platform.python_version()}
     versions |= {name: installed(name) for name in ("duckdb", "pyarrow", "sqlglot")}
