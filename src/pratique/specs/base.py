@@ -100,7 +100,20 @@ def parse(model: type[AnySpec], value: Any, where: Where, shown: Any = None) -> 
     try:
         return model.model_validate(value), []
     except ValidationError as error:
-        return None, [_explain(model, shown or value, item, where) for item in error.errors(include_url=False)]
+        errors = error.errors(include_url=False)
+        root = value if shown is None else shown
+        return None, [_explain(model, root, item, where) for item in errors if not _misspelt(item, errors)]
+
+
+def _misspelt(item: Any, errors: list[Any]) -> bool:
+    """True if a key is missing only because it is written wrongly beside it, which is told already."""
+    *parent, key = item["loc"] or ("",)
+    return item["type"] == "missing" and any(
+        other["type"] == "extra_forbidden"
+        and list(other["loc"][:-1]) == parent
+        and difflib.get_close_matches(str(other["loc"][-1]).lower(), [str(key).lower()])
+        for other in errors
+    )
 
 
 def _explain(model: type[Spec], root: Any, item: Any, where: Where) -> Mistake:
@@ -119,10 +132,12 @@ def _explain(model: type[Spec], root: Any, item: Any, where: Where) -> Mistake:
     if kind == "value_error":
         return Mistake(where(path, False), f"{shown}: {context['error']}")
     if kind == "string_pattern_mismatch" and context["pattern"] == NAME_PATTERN:
-        message = f"{shown}: {_show(value)} is not a name"
-        return Mistake(
-            where(path, True), message, "names: small letters, digits, _ and -, at most 64, first a letter or digit"
-        )
+        is_key = item["loc"][-1] == "[key]"
+        message = f"{shown}: {_show(path[-1] if is_key else value)} is not a name"
+        hint = "names: small letters, digits, _ and -, at most 64, first a letter or digit"
+        return Mistake(where(path, is_key), message, hint)
+    if kind in {"too_short", "string_too_short"}:
+        return Mistake(where(path, False), f"{shown} is empty", "write at least one entry, or leave it out")
     if kind == "literal_error":
         choices = re.findall(r"'([^']*)'", context["expected"])
         hint = nearest(value, choices, "expected") if isinstance(value, str) else f"expected: {', '.join(choices)}"
@@ -136,6 +151,7 @@ _EXPECTED: Final = {
     "string_type": "text",
     "bool_type": "true or false",
     "int_type": "a whole number",
+    "string_pattern_mismatch": 'a size such as "700MB"',
     "float_type": "a number",
     "list_type": "a list",
     "dict_type": "a mapping of names to values",
