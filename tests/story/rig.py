@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 import traceback
@@ -20,10 +21,9 @@ from pratique.project import Project
 SCHEMA = """
 schema: orders
 version: 1
-primaryKey: id
-fields:
-  id: {type: integer, required: true}
-  amount: {type: "decimal(9,2)", minimum: 0}
+{key}fields:
+  id: {{type: integer, required: true}}
+  amount: {{type: "decimal(9,2)", minimum: 0}}
   note: string
 """
 
@@ -41,6 +41,7 @@ class Rig:
     root: Path
     kind: str = "duckdb"
     write: str = "append"
+    key: bool = True
     good: dict[int, str] = field(default_factory=dict)
     bad: Counter[str] = field(default_factory=Counter)
 
@@ -49,7 +50,7 @@ class Rig:
             (self.root / folder).mkdir(parents=True, exist_ok=True)
         url = "duckdb://out.duckdb" if self.kind == "duckdb" else "parquet://out"
         (self.root / "config" / "default.yaml").write_text(f'connections:\n  target: {{url: "{url}"}}\n')
-        (self.root / "schemas" / "orders.yaml").write_text(SCHEMA)
+        (self.root / "schemas" / "orders.yaml").write_text(SCHEMA.format(key="primaryKey: id\n" if self.key else ""))
         (self.root / "pipelines" / "orders.yaml").write_text(PIPELINE.format(write=self.write))
 
     def add_file(self, name: str, rows: int = 200, bad_each: int = 20) -> None:
@@ -65,7 +66,7 @@ class Rig:
                 self.good[number] = f"{name}, quoted"
         (self.root / "in" / name).write_text("\n".join(lines) + "\n")
 
-    def run(self, during: Callable[[], None] = lambda: None, *, kill_after: float | None = None) -> int:
+    def run(self, during: Callable[[], object] = lambda: None, *, kill_after: float | None = None) -> int:
         """Run the pipeline in a forked process; its exit code, or -9 if it was killed.
 
         `during` is called in the child before the run (to arm a failpoint, to swap the destination).
@@ -79,12 +80,13 @@ class Rig:
         _, status = os.waitpid(child, 0)
         return os.waitstatus_to_exitcode(status)
 
-    def _child(self, during: Callable[[], None]) -> None:
+    def _child(self, during: Callable[[], object]) -> None:
         code = 99
         try:
             from pratique.ingestion import run_pipeline  # noqa: PLC0415 imported once in the parent, too
 
-            destination = during()
+            replacement = during()
+            destination = replacement if hasattr(replacement, "begin") else None
             report = run_pipeline(Project(self.root, "dev"), "orders", destination=destination)
             code = report.exit_code
             if report.problem or any(source.problem for source in report.sources):
@@ -94,6 +96,11 @@ class Rig:
         finally:
             sys.stderr.flush()
             os._exit(code)
+
+    def run_command(self) -> int:
+        """Run the pipeline by the command line, as another process; its exit code."""
+        command = [sys.executable, "-m", "pratique", "run", "orders", "--env", "dev", "--project", str(self.root)]
+        return subprocess.run(command, capture_output=True, check=False).returncode
 
     def rows(self) -> list[tuple[int, str]]:
         """Every row that a reader sees now, by means of DuckDB alone."""
