@@ -213,3 +213,44 @@ def test_the_short_forms_are_in_the_json_schema() -> None:
     assert {"type": "string"} in next(iter(found["properties"]["checks"]["patternProperties"].values()))["anyOf"]
     bound = found["$defs"]["FieldSpec"]["properties"]["minimum"]["anyOf"][0]
     assert bound["type"] == ["string", "number"]
+
+
+def test_a_source_written_as_nothing_has_all_from_the_defaults(family) -> None:
+    """`name:` alone takes every word of `defaults`; a word of a mapping can be overridden alone."""
+    family.write({
+        "pipelines/p.yaml": (
+            "defaults: {path: c.csv, schema: c, quarantine: {max_share: 0.5}}\n"
+            "sources:\n  c:\n  d: {schema: d, path: d.csv, quarantine: {max_share: 1 %}}\n"
+            "destination: {connection: warehouse}\nexpect: {success_within: 2h}\n"
+        )
+    })  # fmt: skip
+    pipeline = family.project().pipeline("p")
+    assert [(plan.schema.name, plan.path, plan.max_share) for plan in pipeline.sources] == [
+        ("c", "c.csv", 0.5),
+        ("d", "d.csv", 0.01),
+    ]
+    assert pipeline.notices == ("expect is not served yet",)
+
+
+def test_keep_of_the_destination_is_for_the_sources_that_merge(family) -> None:
+    """A destination's keep does not disturb a source that replaces, as long as another one merges."""
+    sources = _source("b") + _source("d", ", write: replace")
+    plans = {plan.name: plan for plan in _pipeline(
+        family, sources, "{connection: warehouse, write: merge, keep: latest(up)}"
+    ).sources}  # fmt: skip
+    assert (plans["b"].keep, plans["d"].keep) == ("up", None)
+
+
+def test_a_corrected_file_can_be_merged_only_by_a_key(family) -> None:
+    """on_new_version: merge in append mode needs a primaryKey."""
+    (plan,) = _pipeline(family, _source("c", ", on_new_version: merge")).sources
+    assert plan.on_new_version == "merge"
+    with pytest.raises(ConfigurationError, match="on_new_version: merge needs a primaryKey"):
+        _pipeline(family, _source("d", ", on_new_version: merge"))
+
+
+def test_a_parent_in_two_tables_is_refused(family) -> None:
+    """A reference must know the one table in which its values occur."""
+    two = "  c1: {path: c.csv, schema: c, table: c1}\n  c2: {path: c.csv, schema: c, table: c2}\n"
+    with pytest.raises(ConfigurationError, match="which has several tables: c1, c2"):
+        _pipeline(family, _source("b") + two)

@@ -129,22 +129,27 @@ def _explain(model: type[Spec], root: Any, item: Any, where: Where) -> Mistake:
         missing = item["loc"][-1]
         outer = f" in {_dotted(path)}" if path else ""
         return Mistake(where(path, False), f'"{missing}" is missing{outer}', f"add {missing}: …")
-    if kind == "value_error":
-        return Mistake(where(path, False), f"{shown}: {context['error']}")
     if kind == "string_pattern_mismatch" and context["pattern"] == NAME_PATTERN:
         is_key = item["loc"][-1] == "[key]"
         message = f"{shown}: {_show(path[-1] if is_key else value)} is not a name"
         hint = "names: small letters, digits, _ and -, at most 64, first a letter or digit"
         return Mistake(where(path, is_key), message, hint)
+    return Mistake(where(path, False), *_explain_value(kind, context, str(item["msg"]), shown, value))
+
+
+def _explain_value(kind: str, context: Any, told: str, shown: str, value: Any) -> tuple[str, str]:
+    """What is wrong with a value at the key path `shown`, and what to do."""
+    if kind == "value_error":
+        return f"{shown}: {context['error']}", ""
     if kind in {"too_short", "string_too_short"}:
-        return Mistake(where(path, False), f"{shown} is empty", "write at least one entry, or leave it out")
+        return f"{shown} is empty", "write at least one entry, or leave it out"
     if kind == "literal_error":
         choices = re.findall(r"'([^']*)'", context["expected"])
         hint = nearest(value, choices, "expected") if isinstance(value, str) else f"expected: {', '.join(choices)}"
-        return Mistake(where(path, False), f"{shown}: {_show(value)} is not one of {', '.join(choices)}", hint)
-    expected = _EXPECTED.get(kind) or str(item["msg"]).removeprefix("Input should be ")
+        return f"{shown}: {_show(value)} is not one of {', '.join(choices)}", hint
+    expected = _EXPECTED.get(kind) or told.removeprefix("Input should be ")
     hint = "put it in quotes" if kind == "string_type" and isinstance(value, int | float | bool) else ""
-    return Mistake(where(path, False), f"{shown}: expected {expected}, found {_show(value)}", hint)
+    return f"{shown}: expected {expected}, found {_show(value)}", hint
 
 
 _EXPECTED: Final = {
