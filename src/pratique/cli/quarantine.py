@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -50,12 +51,12 @@ def quarantine() -> None:
     epilog="""\b
 Examples:
   pratique quarantine list
-  pratique quarantine list --run 7f3a91     numbered as in the report of that run
+  pratique quarantine list --run 7f3a91    numbered as in that run's report
   pratique quarantine list --source sales --json""",
 )
 @_filters
-@project_options
 @json_option
+@project_options
 def list_(
     *,
     pipeline: str | None,
@@ -109,16 +110,16 @@ def _listing(causes: list[HeldCause], console: Console) -> Iterator[str]:
 @quarantine.command(
     epilog="""\b
 Examples:
-  pratique quarantine show Q1 --run 7f3a91       records of the first cause of that run
-  pratique quarantine show 0f3b9c5d7e21-88       one record, whole
+  pratique quarantine show Q1 --run 7f3a91    records of a cause of that run
+  pratique quarantine show 0f3b9c5d7e21-88    one record, whole
   pratique quarantine show Q2 --limit 100 --json | jq .values"""
 )
 @click.argument("what", metavar="CAUSE|RECORD-ID")
 @_filters
 @click.option("--limit", type=click.IntRange(1), default=10, show_default=True, help="At most so many records.")
 @click.option("--reveal", is_flag=True, help="Show sensitive values, which are masked otherwise.")
-@project_options
 @json_option
+@project_options
 def show(
     *,
     what: str,
@@ -223,7 +224,7 @@ def export(
     with quarantine_of(root, environment) as (held, ledger):
         filters = _chosen(given, ledger)
         filters["cause"] = cause
-        stdout = click.get_binary_stream("stdout")
+        stdout = sys.stdout.buffer
         exported = held.export(output or stdout, form, reveal=reveal, **filters)
         stdout.flush()
     told = f"{count(exported.records)} records written" + (f" to {output}" if output else "")
