@@ -50,9 +50,7 @@ class Rig:
             (self.root / folder).mkdir(parents=True, exist_ok=True)
         url = "duckdb://out.duckdb" if self.kind == "duckdb" else "parquet://out"
         (self.root / "config" / "default.yaml").write_text(f'connections:\n  target: {{url: "{url}"}}\n')
-        (self.root / "schemas" / "orders.yaml").write_text(
-            SCHEMA.format(key="primaryKey: id\n" if self.key else "")
-        )
+        (self.root / "schemas" / "orders.yaml").write_text(SCHEMA.format(key="primaryKey: id\n" if self.key else ""))
         (self.root / "pipelines" / "orders.yaml").write_text(PIPELINE.format(write=self.write))
 
     def add_file(self, name: str, rows: int = 200, bad_each: int = 20) -> None:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pratique import accounting
 from pratique.destinations import open_destination
 from pratique.destinations.base import Destination
-from pratique.engines import EngineSettings, open_engine
+from pratique.engines import open_engine
 from pratique.errors import InterruptedRunError, PratiqueError
 from pratique.events import Emit, Event, RunFinished, RunStarted
 from pratique.ingestion.story import PipelineRun, now, problem_of
@@ -68,13 +68,12 @@ def run_pipeline(
         name=pipeline.destination.name,
     )
     engine = open_engine(
-        EngineSettings(
-            memory_limit=settings.limits.memory,
-            threads=settings.limits.threads,
-            temp_directory=state / "tmp",
-            max_temp_directory_size=settings.limits.temporary_disk,
-            paths=destination.paths(),
-        )
+        state / "tmp",
+        memory_limit=settings.limits.memory,
+        threads=settings.limits.threads,
+        max_temp_directory_size=settings.limits.temporary_disk,
+        record_bytes_max=settings.limits.record_bytes_max,
+        paths=destination.paths(),
     )
     limits = ReadLimits(
         record_bytes_max=settings.limits.record_bytes_max,
@@ -83,7 +82,9 @@ def run_pipeline(
     )
     ledger = open_ledger(state / "ledger.sqlite")
     begun: AbstractContextManager[RunHandle | None] = (
-        nullcontext() if dry_run else ledger.begin(pipeline.name, pipeline.environment)
+        nullcontext() if dry_run else ledger.begin(
+            pipeline.name, pipeline.environment, sources=[plan.name for plan in pipeline.sources]
+        )
     )
     with begun as handle:
         run = PipelineRun(
