@@ -206,11 +206,11 @@ class Quarantine:
         rules.discard(None)
         needles = [json.dumps(rule).encode() for rule in rules if rule and rule.isascii()]
         for marker in self.loads(pipeline, run=run):
-            if sources - {None, marker.source}:
+            if marker.segment is None or sources - {None, marker.source}:
                 continue
             if record_id and marker.load_id[:12] != record_id.rpartition("-")[0]:
                 continue
-            for line in self._lines(marker):
+            for line in self._lines(marker, marker.segment):
                 if any(needle not in line for needle in needles):
                     continue  # decoding is the cost of a long listing
                 record = json.loads(line)
@@ -226,11 +226,8 @@ class Quarantine:
         known = f"there are Q1 to Q{len(causes)}" if causes else "nothing is held"
         raise ConfigurationError(f"there is no cause {wanted}; {known}", hint="see: pratique quarantine list")
 
-    def _lines(self, marker: Marker) -> Iterator[bytes]:
+    def _lines(self, marker: Marker, segment: Segment) -> Iterator[bytes]:
         """The lines of a committed segment, after its hash was compared with the marker's."""
-        segment = marker.segment
-        if segment is None:
-            return
         relative = PurePosixPath(segment.path)
         path = self.folder / relative
         if relative.is_absolute() or ".." in relative.parts:
