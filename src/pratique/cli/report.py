@@ -171,11 +171,11 @@ class _Page:
                 problem = source.problem or Problem("", "not run" if source.outcome == "not run" else source.outcome)
                 told.add((problem.where, problem.message))
                 yield from self._problem(shown(source.source), problem, self._effect(source))
-        problem = self.report.problem
-        if problem and (problem.where, problem.message) not in told:
+        stopped = self.report.problem
+        if stopped and (stopped.where, stopped.message) not in told:
             kept = any(source.account and source.account.loaded for source in self.report.sources)
             effect = "what is loaded above stays" if kept and not self.report.dry_run else "nothing was loaded"
-            yield from self._problem("run", problem, effect)
+            yield from self._problem("run", stopped, effect)
 
     def _problem(self, name: str, problem: Problem, effect: str) -> Iterator[str]:
         message = f"{problem.where}: {problem.message}" if problem.where else problem.message
