@@ -227,8 +227,8 @@ class _Page:
     def _evidence(self) -> Iterator[str]:
         for source in self.report.sources:
             if source.outcome == "gated" and source.causes:
-                held = count(source.account.quarantined) if source.account else "some"
-                text = f"{held} rows of {shown(source.source)} are not good enough (held nowhere: still in the source)"
+                held = f"{_rows(source.account.quarantined)} of " if source.account else "rows of "
+                text = f"{held}{shown(source.source)} that are not good enough (in no quarantine: still in the source)"
                 yield from self._section("why", text)
                 causes = numbered((source.source, cause) for cause in source.causes)
                 yield from self._causes([("", name, cause) for _, name, cause in causes])
