@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from pratique.cli.account import count
+from pratique.cli.account import count, rows
 from pratique.cli.console import Console
 from pratique.cli.report import SHORT_ID, duration
 from pratique.cli.text import shown
@@ -66,10 +66,8 @@ def _staged(event: RowsStaged) -> str:
 def _reconciled(event: RunReconciled) -> str:
     if not event.recovered and not event.abandoned:
         return ""
-    return (
-        f"earlier runs that did not end: {count(len(event.recovered))} committed loads put on the ledger, "
-        f"{count(len(event.abandoned))} runs left nothing"
-    )
+    loads, runs = len(event.recovered), len(event.abandoned)
+    return f"after earlier runs that were killed: committed loads put on the ledger {loads}, runs without any {runs}"
 
 
 def _failed(event: SourceFailed) -> str:
@@ -85,9 +83,7 @@ _WORDS: Final[Mapping[type[Event], Callable[[Any], str]]] = {
     RowsStaged: _staged,
     QuarantineWritten: lambda event: f"quarantined {count(event.segment.records)} records{_took(event.seconds)}",
     LoadRetried: lambda event: f"attempt {event.attempt} left no trace, again: {shown(event.problem.message)}",
-    LoadCommitted: lambda event: (
-        f"loaded {count(event.account.loaded)} rows into {shown(event.table)}{_took(event.seconds)}"
-    ),
+    LoadCommitted: lambda event: f"loaded {rows(event.account.loaded)} into {shown(event.table)}{_took(event.seconds)}",
     SourceIngested: lambda event: "unchanged: nothing new" if event.report.outcome == "unchanged" else "",
     SourceFailed: _failed,
     SourceSkipped: lambda event: f"not run: its parent {shown(event.parent)} failed",
@@ -158,6 +154,6 @@ class _Tasks:
 
 
 def _stage(event: StageProgressed) -> str:
-    rows = f", {count(event.rows)} rows" if event.rows is not None else ""
+    done = f", {rows(event.rows)}" if event.rows is not None else ""
     share = f", {event.fraction:.0%}" if event.fraction is not None else ""
-    return f"{event.stage}{rows}{share}"
+    return f"{event.stage}{done}{share}"
