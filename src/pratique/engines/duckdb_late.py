@@ -186,7 +186,7 @@ class LateJudge:
 
     def _references(self, rules: list[Rule]) -> None:
         """Judge all references on the same rows; a reference to the load itself again until nothing more falls."""
-        by_name = {f"reference.{'+'.join(item.fields)}": item for item in self._schema.references}
+        by_name = {item.name: item for item in self._schema.references}
         pairs = [(rule, by_name[rule.name]) for rule in rules]
         for rule, _ in pairs:
             complete = " AND ".join(f"s.{identifier(name)} IS NOT NULL" for name in rule.fields)

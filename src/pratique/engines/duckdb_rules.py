@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import duckdb
 
 from pratique.engines.duckdb_session import Session, binding_error, first_line, refused
 from pratique.errors import ConfigurationError, InternalError
-from pratique.model import SetVerdict
+from pratique.model import Failure, SetVerdict
 from pratique.schema import Field, Schema
-from pratique.schema.compile import Rule
-from pratique.schema.sql import identifier
+from pratique.schema.compile import Judge, Rule
+from pratique.schema.sql import identifier, literal
 
 _STORAGE = {
     "string": "VARCHAR",
@@ -46,6 +49,36 @@ def guilty(session: Session, schema: Schema, rules: tuple[Rule, ...], cause: duc
             if isinstance(found, duckdb.Error) and binding_error(found):
                 return refused(what, found, where)
     return InternalError(f"DuckDB refuses the schema {schema.name}: {first_line(cause)}")
+
+
+def row_failure(
+    rule: Rule, unknown: bool, bindings: Mapping[str, str], raw: Mapping[str, Any], known: Mapping[str, Any]  # noqa: FBT001
+) -> Failure:
+    """The failure of a row rule, with the raw text it judged, or the typed values where no header holds one."""
+    value: Any
+    if rule.field in bindings:
+        value = raw.get(bindings[rule.field])
+    else:
+        names = (rule.field,) if rule.field else rule.inputs
+        value = {name: raw.get(bindings[name]) if name in bindings else known.get(name) for name in names}
+        value = next(iter(value.values())) if len(value) == 1 else value
+    return Failure(rule.name, rule.field, value, rule.message(value, unknown=unknown), rule.severity)
+
+
+def shown_values(schema: Schema, judges: Sequence[Judge], late: str) -> str:
+    """SQL (alias `s`) for the typed values that messages need, as JSON.
+
+    Those are the fields of keys and references where one failed (`late`), and fields that have no header whose text
+    could be shown.
+    """
+    keyed = {name for rule in judges[0].rules for name in rule.fields}
+    bound = set.intersection(*(set(judge.bindings) for judge in judges))
+    unbound = {name for rule in judges[0].rules for name in (*rule.inputs, rule.field)} - bound - {None}
+    shown = [item.name for item in schema.fields if item.name in keyed | unbound]
+    if not shown:
+        return "NULL"
+    typed = ", ".join(f"{literal(name)}: s.{identifier(name)}::VARCHAR" for name in shown)
+    return f"CASE WHEN {'true' if unbound else late} THEN to_json({{{typed}}})::VARCHAR END"
 
 
 def set_verdict(session: Session, schema: Schema, rule: Rule, good: str) -> SetVerdict:

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pratique.engines.duckdb_late import LateJudge, stored
+from pratique.engines.duckdb_rules import row_failure, shown_values
 from pratique.engines.duckdb_session import Session
 from pratique.engines.duckdb_tally import count, extents
 from pratique.model import Column, CsvForm, DuckQuery, Failure, HeldRecord, Landed, ParquetForm, Stamp, Target
 from pratique.schema import Schema
-from pratique.schema.compile import Judge, Rule
+from pratique.schema.compile import Judge
 from pratique.schema.sql import identifier, literal
 
 if TYPE_CHECKING:
@@ -117,8 +118,9 @@ class DuckStaged:
         return self._records("s._held OR s._failed IS NOT NULL OR s.rowid IN (SELECT rid FROM late)")
 
     def _records(self, condition: str) -> Iterator[HeldRecord]:
+        shown = shown_values(self._schema, self._judges, "l.failed IS NOT NULL")
         sql = (
-            f"SELECT s.rowid, s._file, s._failed, s._malformed, s._raw, {self._fields_shown()}, l.failed "
+            f"SELECT s.rowid, s._file, s._failed, s._malformed, s._raw, {shown}, l.failed "
             "FROM staged s LEFT JOIN (SELECT rid, list([rule, n, low, high] ORDER BY rule) AS failed FROM late "
             f"GROUP BY rid) l ON s.rowid = l.rid WHERE {condition} ORDER BY s.rowid"
         )
@@ -133,22 +135,9 @@ class DuckStaged:
             values = None if raw is None else decode(raw)[0]
             known = {} if fields is None else decode(fields)[0]
             bindings = self._judges[file].bindings
-            failures = [_row_failure(rules[abs(n) - 1], n < 0, bindings, values or {}, known) for n in failed or ()]
+            failures = [row_failure(rules[abs(n) - 1], n < 0, bindings, values or {}, known) for n in failed or ()]
             failures += [self._late_failure(rid, entry, known) for entry in late or ()]
             yield HeldRecord(file, rid + shifts[file], tuple(failures), None if self._typed[file] else values)
-
-    def _fields_shown(self) -> str:
-        """SQL for the typed values that messages need, as JSON: of keys and references where one failed, and of fields
-        that have no header whose text could be shown.
-        """
-        keyed = {name for rule in self._rules for name in rule.fields}
-        bound = set.intersection(*(set(judge.bindings) for judge in self._judges))
-        unbound = {name for rule in self._rules for name in (*rule.inputs, rule.field)} - bound - {None}
-        shown = [item.name for item in self._schema.fields if item.name in keyed | unbound]
-        if not shown:
-            return "NULL"
-        typed = ", ".join(f"{literal(name)}: s.{identifier(name)}::VARCHAR" for name in shown)
-        return f"CASE WHEN {'true' if unbound else 'l.failed IS NOT NULL'} THEN to_json({{{typed}}})::VARCHAR END"
 
     def _late_failure(self, rid: int, entry: list[int | None], known: Mapping[str, Any]) -> Failure:
         """A key or reference as people read it: the values, and where the other records of the key stand."""
@@ -176,19 +165,6 @@ class DuckStaged:
     def close(self) -> None:
         """Close the connection and remove temporary files. Harmless when repeated."""
         self._session.close()
-
-
-def _row_failure(
-    rule: Rule, unknown: bool, bindings: Mapping[str, str], raw: Mapping[str, Any], known: Mapping[str, Any]  # noqa: FBT001
-) -> Failure:
-    value: Any
-    if rule.field in bindings:
-        value = raw.get(bindings[rule.field])
-    else:
-        names = (rule.field,) if rule.field else rule.inputs
-        value = {name: raw.get(bindings[name]) if name in bindings else known.get(name) for name in names}
-        value = next(iter(value.values())) if len(value) == 1 else value
-    return Failure(rule.name, rule.field, value, rule.message(value, unknown=unknown), rule.severity)
 
 
 def _stored_type(store: str, kind: str) -> str:
