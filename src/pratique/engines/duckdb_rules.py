@@ -10,37 +10,21 @@ import duckdb
 from pratique.engines.duckdb_session import Session, binding_error, first_line, refused
 from pratique.errors import ConfigurationError, InternalError
 from pratique.model import Failure, SetVerdict
-from pratique.schema import Field, Schema
+from pratique.schema import Schema
 from pratique.schema.compile import Judge, Rule
+from pratique.schema.rules import read
 from pratique.schema.sql import identifier, literal
-
-_STORAGE = {
-    "string": "VARCHAR",
-    "integer": "BIGINT",
-    "number": "DOUBLE",
-    "boolean": "BOOLEAN",
-    "date": "DATE",
-    "time": "TIME",
-    "uuid": "UUID",
-    "json": "JSON",
-    "array": "JSON",
-    "object": "JSON",
-}
-
-
-def storage(schema: Schema, field: Field) -> str:
-    """The DuckDB type in which values of a field are held."""
-    if field.type.name == "datetime":
-        return "TIMESTAMPTZ" if schema.timezone else "TIMESTAMP"
-    return _STORAGE.get(field.type.name) or str(field.type).upper()
-
+from pratique.schema.types import storage
 
 def guilty(session: Session, schema: Schema, rules: tuple[Rule, ...], cause: duckdb.Error) -> ConfigurationError | InternalError:
-    """The error that names the first rule, or the filter, that DuckDB cannot bind to the schema's types."""
-    fields = ", ".join(f"NULL::{storage(schema, item)} AS {identifier(item.name)}" for item in schema.fields)
+    """The error that names the first rule or expression that DuckDB cannot bind to the schema's types."""
+    fields = ", ".join(f"NULL::{storage(item.type, schema.timezone)} AS {identifier(item.name)}" for item in schema.fields)
     asked = [(f"rule {rule.name}", rule.sql, _where(schema, rule)) for rule in rules if rule.scope == "row"]
-    if schema.filter:
-        asked.append(("filter", schema.filter, schema.path))
+    asked += [
+        (f"field {item.name}", read(schema, item.expression, item.where, "value").sql, item.where)
+        for item in schema.fields
+        if item.expression
+    ]
     for what, sql, where in asked:
         try:
             session.run(f"SELECT {sql} FROM (SELECT {fields}) WHERE false")

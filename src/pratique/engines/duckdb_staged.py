@@ -144,7 +144,7 @@ class DuckStaged:
         number, total, low, high = entry
         rule = self._rules[int(number or 0) - 1]
         value: Any = {name: known[name] for name in rule.fields}
-        said = ", ".join(f"{name} = {text}" for name, text in value.items())
+        said = ", ".join(value if rule.sensitive else [f"{name} = {text}" for name, text in value.items()])
         if rule.scope == "reference":
             message = f"{said}: {rule.text}"
         elif total is None or low is None or high is None:
