@@ -104,9 +104,7 @@ class SchemaValidator:
             values, problems = self._texts(record)
             texts.append(values)
             failures += [(index, problem) for problem in problems if problem.rule == "extraFields"]
-        staged = DuckEngine(self._settings).stage(
-            _landed(texts, self._plain), self._plain, _TARGET, _stamp(), None
-        )
+        staged = DuckEngine(self._settings).stage(_landed(texts, self._plain), self._plain, _TARGET, _stamp(), None)
         try:
             tally = staged.tally
             failures += [(held.number, item) for held in staged.failing() for item in held.failures]
@@ -272,9 +270,7 @@ def _text(value: Any) -> str | None:
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float):
-        return repr(value)
+        return str(value).lower()
     if isinstance(value, Decimal):
         return format(value, "f")
     if isinstance(value, date | time):

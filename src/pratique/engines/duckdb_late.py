@@ -221,8 +221,7 @@ class LateJudge:
             f"{child} = e.{identifier(name)}" for child, name in zip(children, reference.parent_fields, strict=True)
         )
         wanted = ", ".join(
-            f"{child} AS {identifier(name)}"
-            for child, name in zip(children, reference.parent_fields, strict=True)
+            f"{child} AS {identifier(name)}" for child, name in zip(children, reference.parent_fields, strict=True)
         )
         names = ", ".join(identifier(name) for name in reference.parent_fields)
         parents: list[str] = []
@@ -230,14 +229,16 @@ class LateJudge:
             if there is not None:
                 parents.append(f"SELECT {names} FROM {there}")
             if itself:
-                own = ", ".join(f"{stored(schema, name, 's.')} AS {identifier(name)}" for name in reference.parent_fields)
+                own = ", ".join(
+                    f"{stored(schema, name, 's.')} AS {identifier(name)}" for name in reference.parent_fields
+                )
                 parents.append(f"SELECT {own} FROM {self.good()}")
             lonely = f" ANTI JOIN ({' UNION ALL '.join(parents)}) e ON {match}" if parents else ""
             every = ", ".join(f"s.{identifier(name)}" for name in reference.fields)
             with _blaming(rule.name, reference.where):
                 self._session.run(
-                    f"INSERT INTO late SELECT s.rid, {rule.number}, NULL, NULL, NULL FROM (SELECT s.rowid AS rid, {every} "
-                    f"FROM {self.good()} AND {complete}) s{lonely}"
+                    f"INSERT INTO late SELECT s.rid, {rule.number}, NULL, NULL, NULL FROM "
+                    f"(SELECT s.rowid AS rid, {every} FROM {self.good()} AND {complete}) s{lonely}"
                 )
 
     @contextmanager

@@ -37,8 +37,8 @@ class RecordJudge:
         record = ", ".join(_constant(values.get(name)) for name in self._names)
         failed, shown = self._session.one(f"EXECUTE judge([{record}])")
         known = {} if shown is None else json.loads(shown)
-        rules = self._judge.rules
-        return tuple(row_failure(rules[abs(n) - 1], n < 0, self._judge.bindings, values, known) for n in failed or ())
+        rules, bindings = self._judge.rules, self._judge.bindings
+        return tuple(row_failure(rules[abs(n) - 1], bindings, values, known, unknown=n < 0) for n in failed or ())
 
     def close(self) -> None:
         """Close the connection. Harmless when repeated."""

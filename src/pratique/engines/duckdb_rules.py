@@ -16,9 +16,14 @@ from pratique.schema.rules import read
 from pratique.schema.sql import identifier, literal
 from pratique.schema.types import storage
 
-def guilty(session: Session, schema: Schema, rules: tuple[Rule, ...], cause: duckdb.Error) -> ConfigurationError | InternalError:
+
+def guilty(
+    session: Session, schema: Schema, rules: tuple[Rule, ...], cause: duckdb.Error
+) -> ConfigurationError | InternalError:
     """The error that names the first rule or expression that DuckDB cannot bind to the schema's types."""
-    fields = ", ".join(f"NULL::{storage(item.type, schema.timezone)} AS {identifier(item.name)}" for item in schema.fields)
+    fields = ", ".join(
+        f"NULL::{storage(item.type, schema.timezone)} AS {identifier(item.name)}" for item in schema.fields
+    )
     asked = [(f"rule {rule.name}", rule.sql, _where(schema, rule)) for rule in rules if rule.scope == "row"]
     asked += [
         (f"field {item.name}", read(schema, item.expression, item.where, "value").sql, item.where)
@@ -36,16 +41,12 @@ def guilty(session: Session, schema: Schema, rules: tuple[Rule, ...], cause: duc
 
 
 def row_failure(
-    rule: Rule, unknown: bool, bindings: Mapping[str, str], raw: Mapping[str, Any], known: Mapping[str, Any]  # noqa: FBT001
+    rule: Rule, bindings: Mapping[str, str], raw: Mapping[str, Any], known: Mapping[str, Any], *, unknown: bool
 ) -> Failure:
     """The failure of a row rule, with the raw text it judged, or the typed values where no header holds one."""
-    value: Any
-    if rule.field in bindings:
-        value = raw.get(bindings[rule.field])
-    else:
-        names = (rule.field,) if rule.field else rule.inputs
-        value = {name: raw.get(bindings[name]) if name in bindings else known.get(name) for name in names}
-        value = next(iter(value.values())) if len(value) == 1 else value
+    names = rule.inputs if rule.field is None else (rule.field,)
+    values = {name: raw.get(bindings[name]) if name in bindings else known.get(name) for name in names}
+    value: Any = next(iter(values.values())) if len(values) == 1 else values
     return Failure(rule.name, rule.field, value, rule.message(value, unknown=unknown), rule.severity)
 
 

@@ -12,7 +12,19 @@ from pratique.engines.duckdb_late import LateJudge, stored
 from pratique.engines.duckdb_rules import row_failure, shown_values
 from pratique.engines.duckdb_session import Session
 from pratique.engines.duckdb_tally import count, extents
-from pratique.model import Column, CsvForm, DuckQuery, Failure, HeldRecord, Landed, ParquetForm, Stamp, Target
+from pratique.model import (
+    Column,
+    CsvForm,
+    DuckQuery,
+    Failure,
+    HeldRecord,
+    Landed,
+    ParquetForm,
+    Rows,
+    Stamp,
+    Tally,
+    Target,
+)
 from pratique.schema import Schema
 from pratique.schema.compile import Judge
 from pratique.schema.sql import identifier, literal
@@ -25,7 +37,7 @@ _FETCH_ROWS = 2_048  # Limit: quarantined records in Python at a time
 _LINEAGE_TYPES = {"_row_number": "integer", "_ingestion_timestamp": "datetime"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class DuckRows:
     """Rows as a query on the engine's connection; valid until the staged load is closed."""
 
@@ -76,13 +88,16 @@ class DuckStaged:
         self._rules = judges[0].rules
         self._extents = extents(session, landed)
         self._typed = [
-            not (isinstance(part.form, CsvForm) or (not isinstance(part.form, ParquetForm) and _all_text(part.form.columns)))
+            not (
+                isinstance(part.form, CsvForm)
+                or (not isinstance(part.form, ParquetForm) and _all_text(part.form.columns))
+            )
             for part in landed.parts
             for _ in part.files
         ]
-        self.tally = count(session, schema, self._rules, late, self._extents)
+        self.tally: Tally = count(session, schema, self._rules, late, self._extents)
 
-    def good(self) -> DuckRows:
+    def good(self) -> Rows:
         """The rows to load, in the schema's order of fields with `store` applied, then the target's lineage columns."""
         kept = [item for item in self._schema.fields if item.store != "drop"]
         columns = [Column(item.name, _stored_type(item.store, str(item.type))) for item in kept]
@@ -135,7 +150,9 @@ class DuckStaged:
             values = None if raw is None else decode(raw)[0]
             known = {} if fields is None else decode(fields)[0]
             bindings = self._judges[file].bindings
-            failures = [row_failure(rules[abs(n) - 1], n < 0, bindings, values or {}, known) for n in failed or ()]
+            failures = [
+                row_failure(rules[abs(n) - 1], bindings, values or {}, known, unknown=n < 0) for n in failed or ()
+            ]
             failures += [self._late_failure(rid, entry, known) for entry in late or ()]
             yield HeldRecord(file, rid + shifts[file], tuple(failures), None if self._typed[file] else values)
 
@@ -153,7 +170,9 @@ class DuckStaged:
             others = [self._place(other) for other in dict.fromkeys((low, high)) if other != rid]
             more = f" and {total - 1 - len(others)} more" if total - 1 > len(others) else ""
             message = f"{said} stands in {total} records that differ: also {', '.join(others)}{more}"
-        return Failure(rule.name, rule.field, value if len(value) > 1 else known[rule.fields[0]], message, rule.severity)
+        return Failure(
+            rule.name, rule.field, value if len(value) > 1 else known[rule.fields[0]], message, rule.severity
+        )
 
     def _place(self, rid: int) -> str:
         starts = [place.first if place.records else -1 for place in self._extents]

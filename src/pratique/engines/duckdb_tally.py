@@ -35,7 +35,9 @@ def extents(session: Session, landed: Landed) -> tuple[Extent, ...]:
     return tuple(by_file.get(index, Extent(0, 0)) for index in range(len(landed.files)))
 
 
-def count(session: Session, schema: Schema, rules: tuple[Rule, ...], late: LateJudge, places: tuple[Extent, ...]) -> Tally:
+def count(
+    session: Session, schema: Schema, rules: tuple[Rule, ...], late: LateJudge, places: tuple[Extent, ...]
+) -> Tally:
     """Count records, verdicts and skips. Rules are decided over all records that are not malformed."""
     failed = {
         number: (total, unknown)
