@@ -85,6 +85,10 @@ def _check_size(root: Path, files: Sequence[DataFile]) -> None:
             raise _damaged(path, f"{size} bytes, not {file.bytes}")
 
 
+def _count(files: Sequence[DataFile]) -> int:
+    return sum(file.rows for file in files)
+
+
 def _damaged(path: Path, what: str) -> DestinationError:
     return DestinationError(
         f"the data file is not what was written: {what}", hint="restore it from a backup", where=str(path)
@@ -260,31 +264,35 @@ class ParquetLoad:
             self._superseded |= set(target.supersedes)
             gone = queries.is_one_of("_load_id", target.supersedes)
             table = self._without(connection, name, table, gone)
+        before = table
         written = None
         if target.disposition == "merge":
             table, sql, written = self._merge(connection, name, table, sql, target)
         added = self._put(connection, name, sql)
         self._tables[name] = Table(types, (*table.files, *added))
-        count = sum(file.rows for file in added)
-        return replace(written, inserted=count - written.updated) if written else Written(count)
+        if written is None:
+            return Written(_count(added))
+        if _count(self._tables[name].files) - _count(before.files) != written.inserted:
+            raise tables.ambiguous_key(target, str(self._root))
+        return written
 
     def _merge(
         self, connection: duckdb.DuckDBPyConnection, name: str, table: Table, sql: str, target: Target
     ) -> tuple[Table, str, Written]:
-        """The table without the rows that change, the query of the rows to write, and what is counted so far."""
+        """The table without the rows that change, the query of the rows to write, and what becomes of all."""
         if not target.key:
             raise InternalError("a merge needs a key")
         old = _scan(self._root, table, table.files)
         on = queries.same_key(target.key, "old", "new")
         fields = [column for column in table.columns if column not in target.key and column not in LINEAGE_COLUMNS]
         differ = queries.differs(fields, "old", "new")
-        counted = connection.execute(
-            f"SELECT count(*), count(*) FILTER ({differ}) FROM ({sql}) AS new JOIN {old} AS old ON {on}"
-        ).fetchall()
-        pairs, updated = counted[0]
+        total, matched, updated = connection.execute(
+            "SELECT count(*), count(old.filename), count(old.filename) FILTER "
+            f"({differ}) FROM ({sql}) AS new LEFT JOIN {old} AS old ON {on}"
+        ).fetchall()[0]
         to_write = f"SELECT * FROM ({sql}) AS new WHERE NOT EXISTS (FROM {old} AS old WHERE {on} AND NOT ({differ}))"
         kept = self._without(connection, name, table, f"EXISTS (FROM ({to_write}) AS new WHERE {on})")
-        return kept, to_write, Written(0, updated, pairs - updated)
+        return kept, to_write, Written(total - matched, updated, matched - updated)
 
     def _without(self, connection: duckdb.DuckDBPyConnection, name: str, table: Table, gone: str) -> Table:
         """The table without the rows of `old` for which `gone` is true; files without such rows stay as they are."""

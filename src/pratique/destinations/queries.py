@@ -138,5 +138,7 @@ def rows_of(
             facts={"missing": missing},
         )
     columns = tuple(Column(name, declared_type(known[name.casefold()])) for name in names)
-    counted = connection.execute(f"SELECT count(*) FROM {sql}").fetchone()
-    return QueriedRows(connection, f"SELECT {column_list(names)} FROM {sql}", columns, counted[0] if counted else 0)
+    counted = connection.execute(
+        f"SELECT count(*) FROM {sql}"
+    ).fetchall()  # a result not read to its end blocks the next
+    return QueriedRows(connection, f"SELECT {column_list(names)} FROM {sql}", columns, int(counted[0][0]))

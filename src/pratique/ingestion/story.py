@@ -47,7 +47,7 @@ from pratique.model import (
     load_id,
 )
 from pratique.project import Pipeline, SourcePlan
-from pratique.quarantine import Quarantine, held_records
+from pratique.quarantine import Quarantine, held_records, masked_causes
 from pratique.schema.gate import gate, warnings
 from pratique.sources import ReadLimits, open_source
 from pratique.sources.base import Source
@@ -208,7 +208,7 @@ class PipelineRun:
             if self.handle is None:
                 for _ in collector.watch(staged.quarantined()):
                     pass
-                self._settled(progress, tally, Written(tally.good), collector.causes())
+                self._settled(progress, tally, Written(tally.good), masked_causes(collector.causes(), plan.schema))
                 return
             attempt = self.handle.attempt(stamp.load_id, plan.name)
             segment = self._quarantined(
@@ -235,7 +235,7 @@ class PipelineRun:
                         account=account,
                         written=written,
                         segment=segment,
-                        causes=collector.causes(),
+                        causes=masked_causes(collector.causes(), plan.schema),
                         tally=_told(plan, tally),
                         started_at=began,
                     )
@@ -262,7 +262,7 @@ class PipelineRun:
         for _ in collector.watch(staged.quarantined()):
             pass
         progress.evidence = staged.tally
-        progress.causes.append(collector.causes())
+        progress.causes.append(masked_causes(collector.causes(), plan.schema))
         raise GateError(
             "; ".join(reasons),
             hint=f"nothing was published; correct the input or the schema {plan.schema.name}, then run again",
