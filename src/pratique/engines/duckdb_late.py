@@ -186,7 +186,7 @@ class LateJudge:
 
     def _references(self, rules: list[Rule]) -> None:
         """Judge all references on the same rows; a reference to the load itself again until nothing more falls."""
-        by_name = {f"reference.{'+'.join(item.fields)}": item for item in self._schema.references}
+        by_name = {item.name: item for item in self._schema.references}
         pairs = [(rule, by_name[rule.name]) for rule in rules]
         for rule, _ in pairs:
             complete = " AND ".join(f"s.{identifier(name)} IS NOT NULL" for name in rule.fields)
@@ -221,8 +221,7 @@ class LateJudge:
             f"{child} = e.{identifier(name)}" for child, name in zip(children, reference.parent_fields, strict=True)
         )
         wanted = ", ".join(
-            f"{child} AS {identifier(name)}"
-            for child, name in zip(children, reference.parent_fields, strict=True)
+            f"{child} AS {identifier(name)}" for child, name in zip(children, reference.parent_fields, strict=True)
         )
         names = ", ".join(identifier(name) for name in reference.parent_fields)
         parents: list[str] = []
@@ -230,14 +229,16 @@ class LateJudge:
             if there is not None:
                 parents.append(f"SELECT {names} FROM {there}")
             if itself:
-                own = ", ".join(f"{stored(schema, name, 's.')} AS {identifier(name)}" for name in reference.parent_fields)
+                own = ", ".join(
+                    f"{stored(schema, name, 's.')} AS {identifier(name)}" for name in reference.parent_fields
+                )
                 parents.append(f"SELECT {own} FROM {self.good()}")
             lonely = f" ANTI JOIN ({' UNION ALL '.join(parents)}) e ON {match}" if parents else ""
             every = ", ".join(f"s.{identifier(name)}" for name in reference.fields)
             with _blaming(rule.name, reference.where):
                 self._session.run(
-                    f"INSERT INTO late SELECT s.rid, {rule.number}, NULL, NULL, NULL FROM (SELECT s.rowid AS rid, {every} "
-                    f"FROM {self.good()} AND {complete}) s{lonely}"
+                    f"INSERT INTO late SELECT s.rid, {rule.number}, NULL, NULL, NULL FROM "
+                    f"(SELECT s.rowid AS rid, {every} FROM {self.good()} AND {complete}) s{lonely}"
                 )
 
     @contextmanager
