@@ -36,7 +36,9 @@ class ThereLookup:
         connection = keys.connection
         connection.execute(f"ATTACH {literal(str(self.path))} AS there (READ_ONLY)")
         try:
-            known = connection.execute("SELECT table_name FROM duckdb_tables() WHERE database_name = 'there'").fetchall()
+            known = connection.execute(
+                "SELECT table_name FROM duckdb_tables() WHERE database_name = 'there'"
+            ).fetchall()
             if (table,) not in known:
                 yield None
                 return
@@ -86,7 +88,7 @@ def stage(tmp_path: Path) -> Iterator[Callable[..., DuckStaged]]:
         first = texts[0] if isinstance(texts[0], str) else texts[0].decode("utf-8", "replace")
         header = tuple(first.split("\n", 1)[0].split(","))
         landed = Landed("sales", (Part(CsvForm(header, **form), tuple(files)),), None)
-        paths = (lookup.path,) if lookup else ()
+        paths = (lookup.path, lookup.path.with_name(lookup.path.name + ".wal")) if lookup else ()
         engine = open_engine(tmp_path / "tmp", paths=paths)
         key = schema.primary_key
         opened.append(engine.stage(landed, schema, target or Target("sales", "replace", key), STAMP, lookup))

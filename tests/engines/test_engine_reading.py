@@ -173,7 +173,9 @@ def test_arrow(tmp_path):
     import pyarrow as pa
 
     def batches():
-        yield pa.RecordBatch.from_pydict({"id": ["1", "x", "3"], "_malformed": pa.array([None, None, None], pa.string())})
+        yield pa.RecordBatch.from_pydict(
+            {"id": ["1", "x", "3"], "_malformed": pa.array([None, None, None], pa.string())}
+        )
         yield pa.RecordBatch.from_pydict({"id": [None, "5"], "_malformed": ["not an object", None]})
 
     def broken():
@@ -211,7 +213,7 @@ def test_unknown(stage, held):
     """A check that raises is unknown: held, counted, and said to be undecided."""
     huge = "9223372036854775807"
     schema = Schema("s", 1, (Field("n", INT),), checks=(Check("more", "n + 1 > n"),))
-    staged = stage(f"n\n1\n{huge}\n\"\"\n", schema)
+    staged = stage(f'n\n1\n{huge}\n""\n', schema)
     assert held(staged) == [(0, 3, ["more"])]
     [record] = staged.quarantined()
     assert record.failures[0].message.startswith("could not be decided")
