@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -59,12 +60,15 @@ def _marker(run: RunHandle, load: str = "a", source: str = "sales", attempt: int
 
 
 def _report(run: RunHandle, **changes: object) -> RunReport:
-    bare = RunReport(run.run_id, run.pipeline, "dev", "done", 0, run.started_at.isoformat(), "2026-01-01T00:00:09+00:00")
+    bare = RunReport(
+        run.run_id, run.pipeline, "dev", "done", 0, run.started_at.isoformat(), "2026-01-01T00:00:09+00:00"
+    )
     return replace(bare, **changes)  # type: ignore[arg-type]
 
 
 @pytest.fixture
-def ledger(tmp_path: Path):
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    """A new ledger."""
     with open_ledger(tmp_path / "state" / "ledger.sqlite") as opened:
         yield opened
 
@@ -344,6 +348,45 @@ def test_a_state_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("in the way")
     with pytest.raises(StateError, match="state"):
         open_ledger(tmp_path / "state" / "ledger.sqlite")
+
+
+def test_a_lock_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    """Where locks cannot be kept the run does not start, and the message names the place."""
+    (tmp_path / "locks").write_text("in the way")
+    with open_ledger(tmp_path / "ledger.sqlite") as ledger, pytest.raises(StateError, match="cannot make the lock"):
+        ledger.begin("p", "dev")
+
+
+def test_a_run_that_cannot_be_entered_does_not_hold_its_pipeline(tmp_path: Path) -> None:
+    """If the ledger refuses the new run, the lock is free again at once."""
+    path = tmp_path / "ledger.sqlite"
+    with open_ledger(path) as ledger, open_ledger(path) as other:
+        connection = ledger._connection  # type: ignore[attr-defined]
+        connection.execute("PRAGMA query_only = 1")
+        with pytest.raises(StateError):
+            ledger.begin("p", "dev")
+        with other.begin("p", "dev") as run:
+            assert run.unfinished == ()
+
+
+def test_an_error_within_a_write_undoes_it(ledger: Ledger) -> None:
+    """Whatever goes wrong halfway, nothing half is kept and the next write works."""
+    with ledger.begin("p", "dev") as run:
+        first, second = _marker(run), replace(_marker(run, "b"), tally={"odd": object()})
+        with pytest.raises(TypeError):
+            run.reconcile([first, second])
+        assert ledger.loads() == []
+        assert run.reconcile([first]) == Reconciled(("a" * 32,), ())
+
+
+def test_a_run_can_be_left_twice(ledger: Ledger) -> None:
+    """Leaving the context a second time neither fails nor frees what another run holds."""
+    with ledger.begin("p", "dev") as run:
+        pass
+    with ledger.begin("p", "dev"):
+        run.__exit__(None, None, None)
+        with pytest.raises(AlreadyRunningError):
+            ledger.begin("p", "dev")
 
 
 @pytest.mark.parametrize("name", ["../p", "a/b", "", ".", "..", ".hidden", "a b", "p\0", "ü", "-p", "a" * 200])

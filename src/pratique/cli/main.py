@@ -149,4 +149,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError):  # not a text stream of Python
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    program(prog_name="pratique")
+    try:
+        program(prog_name="pratique")
+    finally:
+        stop.over()

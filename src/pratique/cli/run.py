@@ -71,9 +71,7 @@ def run(
             hint="write pipelines/NAME.yaml",
         )
     codes = []
-    for place, name in enumerate(names):
-        if place and not as_json:
-            console.out("")
+    for name in names:
         codes.append(
             _run_one(
                 project,

@@ -13,7 +13,7 @@ from typing import Final, Self
 import duckdb
 
 from pratique.destinations import queries, tables
-from pratique.destinations.duckdb_access import attached, create, side_files
+from pratique.destinations.duckdb_access import attached, side_files
 from pratique.destinations.refusals import refused
 from pratique.errors import DestinationMovedError, InternalError
 from pratique.failpoints import hit
@@ -250,7 +250,6 @@ class DuckDBLoad:
             if given is not None and given is not self._connection:
                 raise InternalError("the tables of one load must come over one connection")
             return self._connection
-        create(self._file)
         connection = given or self._stack.enter_context(queries.own_connection(_temporary(self._file)))
         self._at = self._stack.enter_context(
             attached(self._file, connection, read_only=False, timeout_seconds=self._timeout)

@@ -119,11 +119,13 @@ def _agree(file: LandedFile, record: HeldRecord | None, raw: RawRecord | None) -
         difference = "only one of them has it"
     else:
         number = record.number
+        if not record.values or record.values == raw.values:
+            return
         malformed = any(failure.rule == "malformed" for failure in record.failures)
         headers = [
             header
-            for header, value in ({} if malformed else record.values or {}).items()
-            if not _same(value, raw.values.get(header))
+            for header, value in record.values.items()
+            if not malformed and not _same(value, raw.values.get(header))
         ]
         if not headers:
             return

@@ -91,9 +91,8 @@ class Quarantine:
             with self._disk():
                 temporary.rename(path)
                 sync_folder(folder)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+        finally:
+            temporary.unlink(missing_ok=True)  # there only if something went wrong
         failpoints.hit("quarantine.renamed")
         return Segment(path.relative_to(self.folder).as_posix(), digest, count)
 
@@ -206,11 +205,11 @@ class Quarantine:
         rules.discard(None)
         needles = [json.dumps(rule).encode() for rule in rules if rule and rule.isascii()]
         for marker in self.loads(pipeline, run=run):
-            if sources - {None, marker.source}:
+            if marker.segment is None or sources - {None, marker.source}:
                 continue
             if record_id and marker.load_id[:12] != record_id.rpartition("-")[0]:
                 continue
-            for line in self._lines(marker):
+            for line in self._lines(marker, marker.segment):
                 if any(needle not in line for needle in needles):
                     continue  # decoding is the cost of a long listing
                 record = json.loads(line)
@@ -226,11 +225,8 @@ class Quarantine:
         known = f"there are Q1 to Q{len(causes)}" if causes else "nothing is held"
         raise ConfigurationError(f"there is no cause {wanted}; {known}", hint="see: pratique quarantine list")
 
-    def _lines(self, marker: Marker) -> Iterator[bytes]:
+    def _lines(self, marker: Marker, segment: Segment) -> Iterator[bytes]:
         """The lines of a committed segment, after its hash was compared with the marker's."""
-        segment = marker.segment
-        if segment is None:
-            return
         relative = PurePosixPath(segment.path)
         path = self.folder / relative
         if relative.is_absolute() or ".." in relative.parts:

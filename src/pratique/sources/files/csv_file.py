@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import os
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby, islice
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from pratique.model import ArrowForm, CsvForm, RawRecord
 from pratique.schema import Dialect, Schema
 from pratique.sources.base import ReadLimits
 from pratique.sources.files.header import check_header, check_width, expected, one_character
-from pratique.sources.files.scan import Layout, Scan, scan
+from pratique.sources.files.scan import Layout, Scan, blocks, scan
 from pratique.sources.files.survey import Survey, fingerprint, text_batches
 from pratique.sources.files.text import TextReader, csv_options, malformed
 
@@ -30,13 +32,13 @@ class _Head:
 
 
 def survey_csv(handle: int, path: Path, schema: Schema, dialect: Dialect, limits: ReadLimits) -> Survey:
-    """Hash, count and describe a CSV file. SourceError if it does not fit, with its hash in `facts` where it is known."""
+    """Hash, count and describe a CSV file. SourceError if it does not fit, its hash in `facts` if known."""
     one_character(dialect)
     if os.fstat(handle).st_size == 0:
         raise SourceError(
             "it is empty", hint="not even a header: ask the sender", facts={"sha256": fingerprint(handle)[0]}
         )
-    head = _head(path, schema, dialect, limits)
+    head = _head(path, dialect, limits)
     found = None
     if _plain(dialect, path):
         quote = ord(dialect.quote_char) if dialect.quote_char else None
@@ -64,8 +66,8 @@ def survey_csv(handle: int, path: Path, schema: Schema, dialect: Dialect, limits
 def _plain(dialect: Dialect, path: Path) -> bool:
     """Whether DuckDB reads this dialect, at this path, exactly as declared.
 
-    It strips comments out of the middle of values, knows no footer, refuses some bytes of Latin-1, and takes a path
-    with `[1]` for a pattern that names another file.
+    It strips comments out of the middle of values, knows no footer, refuses some bytes of Latin-1, takes a path with
+    `[1]` for a pattern that names another file, and a suffix for a packing.
     """
     marks = dialect.delimiter + (dialect.quote_char or "")
     name = str(path)
@@ -76,11 +78,12 @@ def _plain(dialect: Dialect, path: Path) -> bool:
         and dialect.escape_char in (None, dialect.quote_char)
         and marks.isascii()
         and not _GLOB & set(name)
+        and path.suffix not in (".gz", ".zst")
         and name.isprintable()
     )
 
 
-def _head(path: Path, schema: Schema, dialect: Dialect, limits: ReadLimits) -> _Head:
+def _head(path: Path, dialect: Dialect, limits: ReadLimits) -> _Head:
     reader = TextReader(path, dialect, limits.record_bytes_max)
     rows = max(dialect.header_rows, 1) if dialect.header else 0
     first = list(islice(reader, rows or 1))
@@ -97,41 +100,42 @@ def _head(path: Path, schema: Schema, dialect: Dialect, limits: ReadLimits) -> _
 
 def _indexed(path: Path, form: CsvForm, found: Scan, dialect: Dialect, numbers: Sequence[int]) -> Iterator[RawRecord]:
     """Give back records out of the blocks of the sparse index: only blocks that hold one are read."""
-    index, options = found.index, csv_options(dialect)
-    quote = b"" if form.quote is None or not found.multiline else form.quote.encode()
+    quote = form.quote.encode() if form.quote and found.multiline else b""
+    places, texts = itertools.tee(_places(path, found, quote, numbers))
+    parsed = csv.reader((raw for _, _, raw in texts), **csv_options(dialect))
+    for (number, line, raw), values in zip(places, parsed, strict=True):
+        yield RawRecord(number, line, raw, dict(zip(form.columns, values, strict=False)))
+
+
+def _places(path: Path, found: Scan, quote: bytes, numbers: Sequence[int]) -> Iterator[tuple[int, int, str]]:
+    """(number, physical line, text) of each record asked for."""
+    stride = found.index.stride
+    one_line_each = not quote and not found.blank_lines
     with path.open("rb", buffering=0) as file:
-        for block, group in groupby(numbers, key=lambda number: (number - 1) // index.stride):
-            if not 0 <= block < len(index.offsets):
-                raise SourceError(f"{path.name} has no record {next(group)}")
-            begin = index.offsets[block]
-            end = index.offsets[block + 1] if block + 1 < len(index.offsets) else found.size
-            wanted = list(group)
-            data = os.pread(file.fileno(), end - begin, begin)
-            places = _places(data, quote, index.lines[block])
-            raws = [(number, *places[(number - 1) % index.stride]) for number in wanted]
-            texts = [raw for _, _, raw in raws]
-            for (number, line, raw), values in zip(raws, csv.reader(texts, **options), strict=True):
-                yield RawRecord(number, line, raw, dict(zip(form.columns, values, strict=False)))
+        for block, data, line in blocks(file.fileno(), found, {(number - 1) // stride for number in numbers}):
+            first = block * stride + 1
+            wanted = numbers[bisect_left(numbers, first) : bisect_left(numbers, first + stride)]
+            if one_line_each:
+                lines = data.split(b"\n", wanted[-1] - first + 1)
+                records = [(line + number - first, lines[number - first]) for number in wanted]
+            else:
+                split = list(_split(data, line, quote))
+                records = [split[number - first] for number in wanted]
+            for number, (at, raw) in zip(wanted, records, strict=True):
+                yield number, at, raw.decode().removesuffix("\r")
 
 
-def _places(data: bytes, quote: bytes, line: int) -> list[tuple[int, str]]:
-    """(physical line, text) of every record in a block that begins with a record."""
-    lines = data.split(b"\n")
-    places: list[tuple[int, str]] = []
-    held: list[bytes] = []
-    odd = 0
-    for number, piece in enumerate(lines, line):
-        if quote:
-            odd ^= piece.count(quote) & 1
-            if odd or held:
-                held.append(piece)
-                if odd:
-                    continue
-                piece, held = b"\n".join(held), []  # noqa: PLW2901 - the whole record stands for its last line
-        if piece not in (b"", b"\r"):
-            text = piece.decode()
-            places.append((number - piece.count(b"\n"), text.removesuffix("\r")))
-    return places
+def _split(data: bytes, line: int, quote: bytes) -> Iterator[tuple[int, bytes]]:
+    """(physical line, bytes) of every record in a block, which begins with one; blank lines are none."""
+    begun, held = line, b""
+    for number, piece in enumerate(data.split(b"\n"), line + 1):
+        held += piece
+        if quote and held.count(quote) & 1:
+            held += b"\n"
+            continue
+        if held not in {b"", b"\r"}:
+            yield begun, held
+        begun, held = number, b""
 
 
 def _survey_text(

@@ -29,7 +29,7 @@ def check_header(schema: Schema, header: Sequence[str], columns_max: int, *, by_
                 hint="check dialect.delimiter; without a header the fields stand in the schema's order",
             )
         return
-    _check_names(header)
+    check_names(header, columns_max)
     missing, extra = _difference(schema, header)
     if not missing and (not extra or schema.extra_fields != "reject"):
         return
@@ -39,7 +39,7 @@ def check_header(schema: Schema, header: Sequence[str], columns_max: int, *, by_
     if not set(wanted) & set(header):
         raise SourceError(
             f"its first line is no header of the schema {schema.name}: {_short(header)}",
-            hint=_wrong_delimiter(header)
+            hint=wrong_delimiter(header)
             or f"expected {_short(wanted)}; declare `dialect: {{header: false}}` if it has none",
         )
     parts = []
@@ -75,7 +75,9 @@ def _difference(schema: Schema, header: Sequence[str]) -> tuple[list[str], list[
     return missing, [name for name in header if name not in used]
 
 
-def _check_names(header: Sequence[str]) -> None:
+def check_names(header: Sequence[str], columns_max: int) -> None:
+    """Refuse names that are blank or stand twice, in whatever case."""
+    check_width(header, columns_max)
     if any("\0" in name for name in header):
         raise SourceError("its header has NUL characters", hint="perhaps the file is UTF-16: declare dialect.encoding")
     blank = [str(place) for place, name in enumerate(header, 1) if not name.strip()]
@@ -89,7 +91,8 @@ def _check_names(header: Sequence[str]) -> None:
             raise SourceError(f"its header has {name!r} {how}", hint="every column needs a name of its own")
 
 
-def _wrong_delimiter(header: Sequence[str]) -> str:
+def wrong_delimiter(header: Sequence[str]) -> str:
+    """A hint if the only column looks like several that another mark separates, else an empty text."""
     if len(header) == 1:
         for mark in (";", "\t", "|", ","):
             if mark in header[0]:

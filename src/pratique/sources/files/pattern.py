@@ -26,6 +26,7 @@ _DIRECTIVES: Final = {
     "B": r"[^\W\d_]+",
     "%": "%",
 }
+_DEEP: Final = r"\*\*"
 _TOKEN: Final = re.compile(r"\{([a-z][a-z0-9_]*)(?::([^{}]+))?\}|(\*)|(\?)|([{}])|([^*?{}]+)", re.DOTALL)
 
 
@@ -62,11 +63,12 @@ class PathPattern:
                 hint="paths are relative to their connection; `..` is not allowed",
             )
         seen: set[str] = set()
-        whole, segments = [], []
+        whole: list[str] = []
+        segments: list[str | re.Pattern[str]] = []
         for part in parts:
             if part == "**":
                 whole.append("(?:[^/]+/)*")
-                segments.append(re.compile("\\*\\*"))
+                segments.append(re.compile(_DEEP))
                 continue
             plain = re.fullmatch(r"[^*?{}]+", part) is not None
             expression = self._expression(part, seen)
@@ -134,7 +136,7 @@ class PathPattern:
     def _near(self) -> str:
         folder = self.base.joinpath(*(str(segment) for segment in self._segments[:-1]))
         try:
-            names = [printable(name) for name in os.listdir(folder)]
+            names = [printable(entry.name) for entry in folder.iterdir()]
         except OSError:
             return f"the folder {folder} cannot be read"
         near = difflib.get_close_matches(str(self._segments[-1]), names, 3, 0.5)
@@ -149,31 +151,20 @@ class PathPattern:
             elif os.path.lexists(path):
                 yield self._candidate(path, name + head)
             return
-        try:
-            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-        except FileNotFoundError:
-            return
-        except NotADirectoryError:
-            return
-        except OSError as error:
-            raise SourceError(
-                f"the folder {folder} cannot be read: {error.strerror}", hint="check its permissions"
-            ) from error
-        deep = head.pattern == "\\*\\*"
+        deep = head.pattern == _DEEP
         if deep and tail:
             yield from self._walk(folder, name, tail)
-        for entry in entries:
+        for entry in _entries(folder):
+            hidden = deep and entry.name.startswith(".")
+            if hidden or not (deep or head.fullmatch(entry.name)):
+                continue
+            # a link to a folder is followed where the pattern names it, not by `**`: it could lead round in a circle
             directory = entry.is_dir(follow_symlinks=not deep)
-            if deep:
-                if directory and not entry.name.startswith("."):
-                    yield from self._walk(folder / entry.name, f"{name}{entry.name}/", rest)
-                elif not tail and not directory and not entry.name.startswith("."):
-                    yield self._candidate(folder / entry.name, name + entry.name)
-            elif head.fullmatch(entry.name):
-                if tail and directory:
-                    yield from self._walk(folder / entry.name, f"{name}{entry.name}/", tail)
-                elif not tail and not directory:
-                    yield self._candidate(folder / entry.name, name + entry.name)
+            path, longer = folder / entry.name, name + entry.name
+            if directory and (deep or tail):
+                yield from self._walk(path, longer + "/", rest if deep else tail)
+            elif not directory and not tail:
+                yield self._candidate(path, longer)
 
     def _candidate(self, path: Path, relative: str) -> Candidate:
         match = self._whole.fullmatch(relative)
@@ -187,6 +178,18 @@ class PathPattern:
                 except ValueError:
                     problem = f"{text!r} in its name is not a date like {self.dates[capture]}"
         return Candidate(printable(relative), path, captures, problem)
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise SourceError(
+            f"the folder {folder} cannot be read: {error.strerror}", hint="check its permissions"
+        ) from error
 
 
 def _iso(text: str, date: str) -> str:

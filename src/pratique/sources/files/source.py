@@ -83,7 +83,7 @@ class FileSource:
     disposition: Disposition = "append"
     on_new_version: str | None = None
     overrides: tuple[tuple[Mapping[str, str], Dialect], ...] = ()
-    limits: ReadLimits = ReadLimits()
+    limits: ReadLimits = field(default_factory=ReadLimits)
     _pattern: PathPattern = field(init=False, repr=False)
     _surveys: dict[str, _Found] = field(default_factory=dict, init=False, repr=False)
 
@@ -176,7 +176,7 @@ class FileSource:
         hint = (
             "`on_new_version: refuse` is declared; give the file a new name"
             if refused
-            else "say what it means: `on_new_version: replace | merge | append | refuse`, or give the schema a primaryKey"
+            else "declare `on_new_version: replace | merge | append | refuse`, or give the schema a primaryKey"
         )
         plan.held.append(HeldFile(found.version, "it has new content under a known name", hint))
         return False
@@ -217,15 +217,15 @@ class FileSource:
 
     def _surveyor(self, candidate: Candidate) -> Callable[[int, Path], Survey]:
         if self.format == "csv":
-            from pratique.sources.files.csv_file import survey_csv
+            from pratique.sources.files.csv_file import survey_csv  # noqa: PLC0415 - a run needs one format
 
             dialect = self._dialect(candidate.captures)
             return lambda handle, path: survey_csv(handle, path, self.schema, dialect, self.limits)
         if self.format == "jsonl":
-            from pratique.sources.files.jsonl import survey_jsonl
+            from pratique.sources.files.jsonl import survey_jsonl  # noqa: PLC0415 - a run needs one format
 
             return lambda handle, path: survey_jsonl(handle, path, self.schema, self.limits)
-        from pratique.sources.files.parquet import survey_parquet
+        from pratique.sources.files.parquet import survey_parquet  # noqa: PLC0415 - it opens DuckDB
 
         return lambda handle, path: survey_parquet(handle, path, self.schema, self.limits)
 

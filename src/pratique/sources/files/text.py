@@ -123,7 +123,7 @@ def csv_options(dialect: Dialect) -> dict[str, Any]:
 def malformed(fields: Sequence[str], columns: int) -> str | None:
     """Why a record cannot be judged field by field, or None."""
     if len(fields) != columns:
-        return f"{len(fields)} fields instead of {columns}"
+        return f"expected {columns} fields, found {len(fields)}"
     if any("\0" in value for value in fields):
         return "a NUL character"
     return None
