@@ -74,7 +74,9 @@ def _scan(root: Path, table: Table, files: Sequence[DataFile]) -> str:
         f"CAST({identifier(name)} AS {kind}) AS {identifier(name)}" for name, kind in table.columns.items()
     )
     names = ", ".join(literal(str(root / file.name)) for file in files)
-    return f"(SELECT {columns}, {_FILE} FROM read_parquet([{names}], filename='{_FILE}', hive_partitioning=false))"
+    return (
+        f"(SELECT {columns}, {_FILE} FROM read_parquet([{names}], filename={literal(_FILE)}, hive_partitioning=false))"
+    )
 
 
 def _check_size(root: Path, files: Sequence[DataFile]) -> None:
