@@ -8,6 +8,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -43,11 +44,10 @@ def export(target: Path | BinaryIO, form: ExportFormat, lines: Callable[[], Line
             exported = _write(out, form, lines)
         temporary.replace(target)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise StateError(f"cannot write {target}: {error.strerror}", hint="choose another --output") from error
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    finally:
+        with suppress(OSError):  # there only if something went wrong
+            temporary.unlink()
     return exported
 
 

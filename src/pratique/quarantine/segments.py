@@ -91,9 +91,8 @@ class Quarantine:
             with self._disk():
                 temporary.rename(path)
                 sync_folder(folder)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+        finally:
+            temporary.unlink(missing_ok=True)  # there only if something went wrong
         failpoints.hit("quarantine.renamed")
         return Segment(path.relative_to(self.folder).as_posix(), digest, count)
 
