@@ -69,7 +69,10 @@ def _head(text: str, width: int) -> str:
 
 
 def wrapped(text: str, width: int) -> list[str]:
-    """Break into lines of at most `width` columns, between words where that is possible. Never fewer than one line."""
+    """Break into lines of at most `width` columns, between words where that is possible. Never fewer than one line.
+
+    A path stays whole even where it is longer: people copy it.
+    """
     lines = [""]
     for word in text.split(" "):
         rest = word
@@ -80,7 +83,7 @@ def wrapped(text: str, width: int) -> list[str]:
                 break
             if lines[-1]:
                 lines.append("")
-            elif len(head := _head(rest, width) or rest[:1]) < len(rest):
+            elif "/" not in rest and len(head := _head(rest, width) or rest[:1]) < len(rest):
                 lines[-1], rest = head, rest[len(head) :]
                 lines.append("")
             else:
