@@ -122,7 +122,7 @@ def test_held_by_another_process(file):
                 action(open_destination("duckdb", file, lock_timeout_seconds=0.1))
             assert caught.value.facts["pid"] == process.pid
             assert "held" in str(caught.value)
-            assert "print" in str(caught.value), "the command of the holder"
+            assert "import sys, duckdb connection =" in str(caught.value), "the command of the holder, on one line"
             assert caught.value.hint
     assert visible(open_destination("duckdb", file), "sales", ("id",)) == [(1,)]
 

@@ -67,5 +67,6 @@ def _command(pid: str) -> str:
         words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except OSError:  # another user's process, another name space, or no /proc
         return ""
-    text = " ".join(word.decode(errors="replace") for word in words if word)
+    text = " ".join(word.decode(errors="replace") for word in words)
+    text = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())  # it is foreign text
     return f" ({text[:80]})" if text else ""
