@@ -60,8 +60,8 @@ demo: setup ## real data, real schemas, one run
 bench: $(BENCH_STAMP) ## pratique against bare DuckDB; ARGS="--rows 1m --runs 3" for less
 	$(BIN)/python benchmarks/run.py $(ARGS)
 
-nightly: setup ## every test, the long suites too
-	$(BIN)/python -m pytest
+nightly: setup ## every test, the long suites too, and four times the random kills
+	PRATIQUE_KILLS=300 $(BIN)/python -m pytest
 
 lock: ## newest allowed versions into requirements/*.txt, with hashes
 	@$(PYTHON) scripts/check_python.py

@@ -32,6 +32,11 @@ def count(number: int) -> str:
     return f"{number:,}"
 
 
+def rows(number: int) -> str:
+    """Give a number of rows with its noun: `1 row`, `1,234 rows`."""
+    return "1 row" if number == 1 else f"{count(number)} rows"
+
+
 def percent(part: int, whole: int) -> str:
     """Give a share with two decimals; one that is not 0 or all is never shown as such."""
     if not whole:

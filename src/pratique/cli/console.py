@@ -49,10 +49,14 @@ def _write(text: str, *, color: bool, error: bool) -> None:
     try:
         click.echo(text, err=error, color=color)
     except BrokenPipeError:
-        # What is still buffered would raise again when Python closes the stream, so the stream gets a place to end in.
-        sink = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(sink, 2 if error else 1)
-        os.close(sink)
+        close_pipe(error=error)
+
+
+def close_pipe(*, error: bool) -> None:
+    """Give stdout (or stderr) a place to end in: what is still buffered would raise again when Python closes it."""
+    sink = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(sink, 2 if error else 1)
+    os.close(sink)
 
 
 def to_json(value: Any) -> str:

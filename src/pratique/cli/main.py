@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import click
 
-from pratique.cli.console import Console, to_json
+from pratique.cli.console import Console, close_pipe, to_json
 from pratique.cli.problems import error_as_json, render_error
 from pratique.cli.signals import stop
 from pratique.errors import ConfigurationError, InternalError, InterruptedRunError, PratiqueError
@@ -51,6 +51,9 @@ class _Told:
     ) -> None:
         if error is None or isinstance(error, (click.ClickException, click.exceptions.Exit, SystemExit, click.Abort)):
             return
+        if isinstance(error, BrokenPipeError):  # whoever read our output has enough of it
+            close_pipe(error=False)
+            raise click.exceptions.Exit(0)
         if self.debug:
             traceback.print_exception(kind, error, trace)
         told = self._error(error)
@@ -146,4 +149,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError):  # not a text stream of Python
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    program(prog_name="pratique")
+    try:
+        program(prog_name="pratique")
+    finally:
+        stop.over()

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from pratique.cli.account import count
+from pratique.cli.account import count, rows
 from pratique.cli.console import Console
 from pratique.cli.report import SHORT_ID, duration
 from pratique.cli.text import shown
@@ -66,10 +66,8 @@ def _staged(event: RowsStaged) -> str:
 def _reconciled(event: RunReconciled) -> str:
     if not event.recovered and not event.abandoned:
         return ""
-    return (
-        f"earlier runs that did not end: {count(len(event.recovered))} committed loads put on the ledger, "
-        f"{count(len(event.abandoned))} runs left nothing"
-    )
+    loads, runs = len(event.recovered), len(event.abandoned)
+    return f"after earlier runs that were killed: committed loads put on the ledger {loads}, runs without any {runs}"
 
 
 def _failed(event: SourceFailed) -> str:
@@ -85,9 +83,7 @@ _WORDS: Final[Mapping[type[Event], Callable[[Any], str]]] = {
     RowsStaged: _staged,
     QuarantineWritten: lambda event: f"quarantined {count(event.segment.records)} records{_took(event.seconds)}",
     LoadRetried: lambda event: f"attempt {event.attempt} left no trace, again: {shown(event.problem.message)}",
-    LoadCommitted: lambda event: (
-        f"loaded {count(event.account.loaded)} rows into {shown(event.table)}{_took(event.seconds)}"
-    ),
+    LoadCommitted: lambda event: f"loaded {rows(event.account.loaded)} into {shown(event.table)}{_took(event.seconds)}",
     SourceIngested: lambda event: "unchanged: nothing new" if event.report.outcome == "unchanged" else "",
     SourceFailed: _failed,
     SourceSkipped: lambda event: f"not run: its parent {shown(event.parent)} failed",
@@ -125,12 +121,14 @@ def moving() -> Iterator[Emit]:
     """
     from rich.console import Console as Screen  # noqa: PLC0415 - rich costs 0.1 s, and only a terminal needs it
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+    from rich.table import Column  # noqa: PLC0415
 
-    name = TextColumn("{task.description}", markup=False)
-    said = TextColumn("{task.fields[said]}", markup=False)
-    spinner = SpinnerColumn(finished_text="·")
+    name = TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, max_width=30))
+    clock = TimeElapsedColumn(table_column=Column(no_wrap=True, min_width=7))
+    said = TextColumn("{task.fields[said]}", markup=False, table_column=Column(no_wrap=True, ratio=1))
     screen = Screen(stderr=True, highlight=False)
-    with Progress(spinner, name, TimeElapsedColumn(), said, console=screen, transient=True) as progress:
+    spinner = SpinnerColumn(finished_text="·")
+    with Progress(spinner, name, clock, said, console=screen, transient=True, expand=True) as progress:
         yield _Tasks(progress).show
 
 
@@ -142,27 +140,20 @@ class _Tasks:
         self._tasks: dict[str, TaskID] = {}
 
     def show(self, event: Event) -> None:
-        """Show this event on the line of its source."""
-        if isinstance(event, RunStarted):
-            for source in event.sources:
-                self._task(source)
+        """Show this event on the line of its source; the line and its clock begin with the first one."""
         if not isinstance(event, SourceEvent):
             return
-        task = self._task(event.source)
-        self._progress.start_task(task)  # the first call starts its clock, further ones change nothing
+        if event.source not in self._tasks:
+            self._tasks[event.source] = self._progress.add_task(shown(event.source), total=None, said="")
+        task = self._tasks[event.source]
         text = _stage(event) if isinstance(event, StageProgressed) else told(event)
         if text:
             self._progress.update(task, said=text)
         if isinstance(event, (SourceIngested, SourceFailed, SourceSkipped)):
             self._progress.update(task, total=1, completed=1)
 
-    def _task(self, source: str) -> TaskID:
-        if source not in self._tasks:
-            self._tasks[source] = self._progress.add_task(shown(source), start=False, total=None, said="")
-        return self._tasks[source]
-
 
 def _stage(event: StageProgressed) -> str:
-    rows = f", {count(event.rows)} rows" if event.rows is not None else ""
+    done = f", {rows(event.rows)}" if event.rows is not None else ""
     share = f", {event.fraction:.0%}" if event.fraction is not None else ""
-    return f"{event.stage}{rows}{share}"
+    return f"{event.stage}{done}{share}"

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Final
 
-from pratique.cli.account import account_table, count, percent
+from pratique.cli.account import account_table, count, percent, rows
 from pratique.cli.text import coloured, columns, hanging, left, middle, right, shown, wrapped
 from pratique.model import Cause, Problem, RunReport, SourceReport
 
@@ -80,10 +80,6 @@ def places(cause: Cause) -> str:
     return " · ".join(parts) + (f", +{count(more)}" if parts and more > 0 else "")
 
 
-def _rows(number: int) -> str:
-    return "1 row" if number == 1 else f"{count(number)} rows"
-
-
 def _ranges(numbers: list[int]) -> str:
     spans: list[list[int]] = []
     for number in numbers:
@@ -128,7 +124,7 @@ class _Page:
         if self.report.sources:
             yield from account_table(self.report, self.width, color=self.color)
         else:
-            yield "  no source was read" + ("" if self.report.ended_at else " yet")
+            yield "  no source finished" + ("" if self.report.ended_at else " yet")
         yield from self._problems()
         yield from self._held_files()
         yield from self._set_checks()
@@ -171,11 +167,11 @@ class _Page:
                 problem = source.problem or Problem("", "not run" if source.outcome == "not run" else source.outcome)
                 told.add((problem.where, problem.message))
                 yield from self._problem(shown(source.source), problem, self._effect(source))
-        problem = self.report.problem
-        if problem and (problem.where, problem.message) not in told:
+        stopped = self.report.problem
+        if stopped and (stopped.where, stopped.message) not in told:
             kept = any(source.account and source.account.loaded for source in self.report.sources)
             effect = "what is loaded above stays" if kept and not self.report.dry_run else "nothing was loaded"
-            yield from self._problem("run", problem, effect)
+            yield from self._problem("run", stopped, effect)
 
     def _problem(self, name: str, problem: Problem, effect: str) -> Iterator[str]:
         message = f"{problem.where}: {problem.message}" if problem.where else problem.message
@@ -192,7 +188,7 @@ class _Page:
         if source.outcome == "not run":
             return "nothing of it read or loaded, its table as before"
         if source.outcome == "failed" and source.account and source.account.loaded:
-            return f"{_rows(source.account.loaded)} of earlier loads of this run stay, nothing of the rest is loaded"
+            return f"{rows(source.account.loaded)} of earlier loads of this run stay, nothing of the rest is loaded"
         return "nothing of it loaded, its table as before"
 
     def _held_files(self) -> Iterator[str]:
@@ -214,12 +210,12 @@ class _Page:
 
     def _quarantine(self) -> Iterator[str]:
         loaded = [source for source in self.report.sources if source.outcome not in {"gated", "not run"}]
-        rows = sum(source.account.quarantined for source in loaded if source.account)
+        total = sum(source.account.quarantined for source in loaded if source.account)
         causes = numbered((source.source, cause) for source in loaded for cause in source.causes)
-        if not rows and not causes:
+        if not total and not causes:
             return
         would = " would be held (dry run: nothing is written)" if self.report.dry_run else ""
-        yield f"  quarantine {_rows(rows)}{would}, {len(causes)} cause{'s' if len(causes) != 1 else ''}"
+        yield f"  quarantine {rows(total)}{would}, {len(causes)} cause{'s' if len(causes) != 1 else ''}"
         yield from self._causes(causes)
         if causes and not self.report.dry_run:
             yield f"  look at them: {self._command(f'quarantine show Q1 --run {self.short}')}"
@@ -227,8 +223,8 @@ class _Page:
     def _evidence(self) -> Iterator[str]:
         for source in self.report.sources:
             if source.outcome == "gated" and source.causes:
-                held = count(source.account.quarantined) if source.account else "some"
-                text = f"{held} rows of {shown(source.source)} are not good enough (held nowhere: still in the source)"
+                held = f"{rows(source.account.quarantined)} of " if source.account else "rows of "
+                text = f"{held}{shown(source.source)} that are not good enough (in no quarantine: still in the source)"
                 yield from self._section("why", text)
                 causes = numbered((source.source, cause) for cause in source.causes)
                 yield from self._causes([("", name, cause) for _, name, cause in causes])
@@ -256,9 +252,9 @@ class _Page:
     def _skipped(self) -> Iterator[str]:
         reasons: dict[str, int] = {}
         for source in self.report.sources:
-            for reason, rows in (source.account.skipped if source.account else {}).items():
-                reasons[reason] = reasons.get(reason, 0) + rows
-        parts = [f"{_rows(rows)} as {shown(reason)}" for reason, rows in reasons.items() if rows]
+            for reason, number in (source.account.skipped if source.account else {}).items():
+                reasons[reason] = reasons.get(reason, 0) + number
+        parts = [f"{rows(number)} as {shown(reason)}" for reason, number in reasons.items() if number]
         known = [shown(name) for source in self.report.sources for name in source.files_known]
         if known:
             names = known if self.detail else known[:_NAMES_SHOWN]
@@ -274,7 +270,7 @@ class _Page:
         if not self.detail:
             return
         for source in self.report.sources:
-            changed = ", ".join(f"{shown(name)} {count(rows)}" for name, rows in source.changed.items() if rows)
+            changed = ", ".join(f"{shown(name)} {count(number)}" for name, number in source.changed.items() if number)
             text = f"{shown(source.source)} → {shown(source.table)} ({source.disposition}): {duration(source.seconds)}"
             text += f", {count(source.files_loaded)} file{'s' if source.files_loaded != 1 else ''} loaded"
             yield from self._section("source", text + (f"; rewritten by trim or parsing: {changed}" if changed else ""))

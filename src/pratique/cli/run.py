@@ -43,10 +43,10 @@ The report goes to stdout, progress to stderr. Of several pipelines the exit
 code is the first that occurs of 5 2 4 3 1 8 7 6, else 0."""
 )
 @click.argument("pipelines", nargs=-1, metavar="[PIPELINE]...")
-@project_options
 @click.option("--dry-run", is_flag=True, help="Judge and report; nothing is written.")
 @click.option("--strict", is_flag=True, help="Exit 1 if any row was quarantined.")
 @json_option
+@project_options
 def run(
     *,
     pipelines: tuple[str, ...],
@@ -71,9 +71,7 @@ def run(
             hint="write pipelines/NAME.yaml",
         )
     codes = []
-    for place, name in enumerate(names):
-        if place and not as_json:
-            console.out("")
+    for name in names:
         codes.append(
             _run_one(
                 project,

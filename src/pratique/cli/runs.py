@@ -22,14 +22,14 @@ _HEADER = ("run", "pipeline", "env", "began", "took", "outcome", "loaded", "quar
     invoke_without_command=True,
     epilog="""\b
 Examples:
-  pratique runs                         the latest 20 runs
+  pratique runs                the latest 20 runs
   pratique runs --pipeline shop_daily
-  pratique runs show 7f3a91             the report of one run, with all details""",
+  pratique runs show 7f3a91    the report of one run, with all details""",
 )
 @click.option("--pipeline", metavar="NAME", help="Only runs of this pipeline.")
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="At most so many, newest first.")
-@project_options
 @json_option
+@project_options
 @click.pass_context
 def runs(
     ctx: click.Context,
@@ -78,8 +78,8 @@ def _row(report: RunReport) -> tuple[str, ...]:
 
 @runs.command()
 @click.argument("run")
-@project_options
 @json_option
+@project_options
 def show(*, run: str, environment: str | None, root: Path | None, color: str, as_json: bool) -> None:
     """Show the report of one run, named by the first characters of its id."""
     console = Console.choose(color)

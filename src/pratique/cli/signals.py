@@ -26,6 +26,11 @@ class Stop:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._asked)
 
+    def over(self) -> None:
+        """From now on signals change nothing: the work is done, and its exit code says how."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+
     def _asked(self, number: int, _: FrameType | None) -> None:
         if self.asked:
             if sys.stderr.isatty():

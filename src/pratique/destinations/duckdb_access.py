@@ -38,7 +38,8 @@ def attached(
 ) -> Iterator[str]:
     """Attach `file` to `connection`, give the quoted alias, detach at the end.
 
-    Waits up to `timeout_seconds` for other threads and processes, then raises DestinationLockedError.
+    For writing, the file is made if there is none. Waits up to `timeout_seconds` for other threads and processes, then
+    raises DestinationLockedError.
     """
     with _GUARDS_LOCK:
         guard = _GUARDS.setdefault(file, threading.Lock())
@@ -47,6 +48,8 @@ def attached(
         raise locked(file, f"PID {os.getpid()}", timeout_seconds)
     try:
         alias = identifier(f"_pratique_{next(_ALIASES)}")
+        if not read_only:
+            _create(file)
         mode = "TYPE duckdb, READ_ONLY" if read_only else "TYPE duckdb"
         _attach(file, connection, f"ATTACH {literal(str(file))} AS {alias} ({mode})", deadline, timeout_seconds)
         try:
@@ -82,7 +85,7 @@ def _attach(
         pause = min(pause * 1.5, 0.5)
 
 
-def create(file: Path) -> None:
+def _create(file: Path) -> None:
     """Make an empty database if there is none; never half of one, never over another's.
 
     A fault while DuckDB writes the first blocks of a file leaves one that blocks every later run, so it is born under

@@ -122,11 +122,16 @@ def check_written(written: Written, rows: Rows, target: Target, where: str) -> N
     if written.inserted + written.updated + written.unchanged == rows.count:
         return
     if target.disposition == "merge":
-        raise DestinationError(
-            f"several rows of {target.table} share a key, so {rows.count} rows cannot be merged into it",
-            hint=f"make ({', '.join(target.key)}) unique there, or load into a new table",
-            where=where,
-        )
+        raise ambiguous_key(target, where)
     raise InternalError(
         f"{rows.count} rows were to be written into {target.table}, but {written} happened", where=where
+    )
+
+
+def ambiguous_key(target: Target, where: str) -> DestinationError:
+    """The error of a merge that finds several rows of one key."""
+    return DestinationError(
+        f"several rows share a key, so nothing can be merged into {target.table}",
+        hint=f"make ({', '.join(target.key)}) unique in {target.table}, or load into a new table",
+        where=where,
     )

@@ -240,4 +240,3 @@ def _reason(text: str) -> str:
         if match := re.search(pattern, text):
             return match.group(0)
     return text.strip().splitlines()[0]
-

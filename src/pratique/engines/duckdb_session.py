@@ -15,9 +15,6 @@ from pratique.engines.settings import EngineSettings
 from pratique.errors import ConfigurationError, InternalError, StateError
 from pratique.schema.sql import literal
 
-# What DuckDB writes beside a database file that is attached through this connection.
-_SIBLINGS = ("", ".wal", ".wal.checkpoint", ".wal.recovery", ".tmp")
-
 
 class Session:
     """An in-memory DuckDB that may touch the given files and nothing else; time zone UTC.
@@ -41,8 +38,7 @@ class Session:
         """Apply reference/security.md §3; the order matters: a locked setting cannot be made any more."""
         settings = self.settings
         folders = [path for path in settings.paths if path.is_dir()]
-        plain = [str(path) for path in files]
-        plain += [f"{path}{suffix}" for path in settings.paths if path not in folders for suffix in _SIBLINGS]
+        plain = [str(path) for path in (*files, *settings.paths) if path not in folders]
         commands = [
             f"SET memory_limit = {literal(settings.memory_limit)}",
             f"SET temp_directory = {literal(str(self._folder))}",

@@ -9,11 +9,24 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pratique.engines.duckdb_late import LateJudge, stored
+from pratique.engines.duckdb_rules import row_failure, shown_values
 from pratique.engines.duckdb_session import Session
 from pratique.engines.duckdb_tally import count, extents
-from pratique.model import Column, CsvForm, DuckQuery, Failure, HeldRecord, Landed, ParquetForm, Stamp, Target
+from pratique.model import (
+    Column,
+    CsvForm,
+    DuckQuery,
+    Failure,
+    HeldRecord,
+    Landed,
+    ParquetForm,
+    Rows,
+    Stamp,
+    Tally,
+    Target,
+)
 from pratique.schema import Schema
-from pratique.schema.compile import Judge, Rule
+from pratique.schema.compile import Judge
 from pratique.schema.sql import identifier, literal
 
 if TYPE_CHECKING:
@@ -24,7 +37,7 @@ _FETCH_ROWS = 2_048  # Limit: quarantined records in Python at a time
 _LINEAGE_TYPES = {"_row_number": "integer", "_ingestion_timestamp": "datetime"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class DuckRows:
     """Rows as a query on the engine's connection; valid until the staged load is closed."""
 
@@ -75,13 +88,16 @@ class DuckStaged:
         self._rules = judges[0].rules
         self._extents = extents(session, landed)
         self._typed = [
-            not (isinstance(part.form, CsvForm) or (not isinstance(part.form, ParquetForm) and _all_text(part.form.columns)))
+            not (
+                isinstance(part.form, CsvForm)
+                or (not isinstance(part.form, ParquetForm) and _all_text(part.form.columns))
+            )
             for part in landed.parts
             for _ in part.files
         ]
-        self.tally = count(session, schema, self._rules, late, self._extents)
+        self.tally: Tally = count(session, schema, self._rules, late, self._extents)
 
-    def good(self) -> DuckRows:
+    def good(self) -> Rows:
         """The rows to load, in the schema's order of fields with `store` applied, then the target's lineage columns."""
         kept = [item for item in self._schema.fields if item.store != "drop"]
         columns = [Column(item.name, _stored_type(item.store, str(item.type))) for item in kept]
@@ -117,8 +133,9 @@ class DuckStaged:
         return self._records("s._held OR s._failed IS NOT NULL OR s.rowid IN (SELECT rid FROM late)")
 
     def _records(self, condition: str) -> Iterator[HeldRecord]:
+        shown = shown_values(self._schema, self._judges, "l.failed IS NOT NULL")
         sql = (
-            f"SELECT s.rowid, s._file, s._failed, s._malformed, s._raw, {self._fields_shown()}, l.failed "
+            f"SELECT s.rowid, s._file, s._failed, s._malformed, s._raw, {shown}, l.failed "
             "FROM staged s LEFT JOIN (SELECT rid, list([rule, n, low, high] ORDER BY rule) AS failed FROM late "
             f"GROUP BY rid) l ON s.rowid = l.rid WHERE {condition} ORDER BY s.rowid"
         )
@@ -133,29 +150,18 @@ class DuckStaged:
             values = None if raw is None else decode(raw)[0]
             known = {} if fields is None else decode(fields)[0]
             bindings = self._judges[file].bindings
-            failures = [_row_failure(rules[abs(n) - 1], n < 0, bindings, values or {}, known) for n in failed or ()]
+            failures = [
+                row_failure(rules[abs(n) - 1], bindings, values or {}, known, unknown=n < 0) for n in failed or ()
+            ]
             failures += [self._late_failure(rid, entry, known) for entry in late or ()]
             yield HeldRecord(file, rid + shifts[file], tuple(failures), None if self._typed[file] else values)
-
-    def _fields_shown(self) -> str:
-        """SQL for the typed values that messages need, as JSON: of keys and references where one failed, and of fields
-        that have no header whose text could be shown.
-        """
-        keyed = {name for rule in self._rules for name in rule.fields}
-        bound = set.intersection(*(set(judge.bindings) for judge in self._judges))
-        unbound = {name for rule in self._rules for name in (*rule.inputs, rule.field)} - bound - {None}
-        shown = [item.name for item in self._schema.fields if item.name in keyed | unbound]
-        if not shown:
-            return "NULL"
-        typed = ", ".join(f"{literal(name)}: s.{identifier(name)}::VARCHAR" for name in shown)
-        return f"CASE WHEN {'true' if unbound else 'l.failed IS NOT NULL'} THEN to_json({{{typed}}})::VARCHAR END"
 
     def _late_failure(self, rid: int, entry: list[int | None], known: Mapping[str, Any]) -> Failure:
         """A key or reference as people read it: the values, and where the other records of the key stand."""
         number, total, low, high = entry
         rule = self._rules[int(number or 0) - 1]
         value: Any = {name: known[name] for name in rule.fields}
-        said = ", ".join(f"{name} = {text}" for name, text in value.items())
+        said = ", ".join(value if rule.sensitive else [f"{name} = {text}" for name, text in value.items()])
         if rule.scope == "reference":
             message = f"{said}: {rule.text}"
         elif total is None or low is None or high is None:
@@ -164,7 +170,9 @@ class DuckStaged:
             others = [self._place(other) for other in dict.fromkeys((low, high)) if other != rid]
             more = f" and {total - 1 - len(others)} more" if total - 1 > len(others) else ""
             message = f"{said} stands in {total} records that differ: also {', '.join(others)}{more}"
-        return Failure(rule.name, rule.field, value if len(value) > 1 else known[rule.fields[0]], message, rule.severity)
+        return Failure(
+            rule.name, rule.field, value if len(value) > 1 else known[rule.fields[0]], message, rule.severity
+        )
 
     def _place(self, rid: int) -> str:
         starts = [place.first if place.records else -1 for place in self._extents]
@@ -176,19 +184,6 @@ class DuckStaged:
     def close(self) -> None:
         """Close the connection and remove temporary files. Harmless when repeated."""
         self._session.close()
-
-
-def _row_failure(
-    rule: Rule, unknown: bool, bindings: Mapping[str, str], raw: Mapping[str, Any], known: Mapping[str, Any]  # noqa: FBT001
-) -> Failure:
-    value: Any
-    if rule.field in bindings:
-        value = raw.get(bindings[rule.field])
-    else:
-        names = (rule.field,) if rule.field else rule.inputs
-        value = {name: raw.get(bindings[name]) if name in bindings else known.get(name) for name in names}
-        value = next(iter(value.values())) if len(value) == 1 else value
-    return Failure(rule.name, rule.field, value, rule.message(value, unknown=unknown), rule.severity)
 
 
 def _stored_type(store: str, kind: str) -> str:

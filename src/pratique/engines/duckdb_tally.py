@@ -35,8 +35,10 @@ def extents(session: Session, landed: Landed) -> tuple[Extent, ...]:
     return tuple(by_file.get(index, Extent(0, 0)) for index in range(len(landed.files)))
 
 
-def count(session: Session, schema: Schema, rules: tuple[Rule, ...], late: LateJudge, places: tuple[Extent, ...]) -> Tally:
-    """Count records, verdicts and skips. Rules are decided over all records that are not malformed."""
+def count(
+    session: Session, schema: Schema, rules: tuple[Rule, ...], late: LateJudge, places: tuple[Extent, ...]
+) -> Tally:
+    """Count records, verdicts and skips. Rules are decided over all records that are neither malformed nor left out by the filter."""
     failed = {
         number: (total, unknown)
         for number, total, unknown in session.all(
@@ -78,32 +80,25 @@ def _scan(
     session: Session, schema: Schema, rules: tuple[Rule, ...]
 ) -> tuple[int, int, int, int, dict[str, int], dict[int, int]]:
     """Read `staged` once: records, held, left out, malformed, changed values per field, rows decided per row rule."""
-    asked = {rule.number: _decided(rule) for rule in rules if rule.scope == "row"}
+    asked = {rule.number: rule.decided for rule in rules if rule.scope == "row"}
     distinct = list(dict.fromkeys(asked.values()))
     counts = [
         "count(*)",
         "count(*) FILTER (WHERE _held)",
         "count(*) FILTER (WHERE _out)",
         "count(_malformed)",
-        *(f"count(*) FILTER (WHERE _malformed IS NULL AND {expression})" for expression in distinct),
+        *(f"count(*) FILTER (WHERE _malformed IS NULL AND ({expression}))" for expression in distinct),
     ]
     read, held, out, malformed, *found = session.one(f"SELECT {', '.join(counts)} FROM staged")
     by_expression = dict(zip(distinct, found, strict=True))
     changed = {
-        schema.fields[number].name: total
+        schema.fields[number - 1].name: total
         for number, total in session.all(
             "SELECT n, count(*) FROM (SELECT unnest(_changed) AS n FROM staged WHERE _changed IS NOT NULL) "
             "GROUP BY n ORDER BY n"
         )
     }
     return read, held, out, malformed, changed, {number: by_expression[text] for number, text in asked.items()}
-
-
-def _decided(rule: Rule) -> str:
-    """SQL that is true for rows on which a row rule gave a verdict; type failures are added by the caller."""
-    if rule.name.endswith(".required") and rule.field:
-        return "true"
-    return " AND ".join(f"{identifier(name)} IS NOT NULL" for name in rule.inputs) or "true"
 
 
 def _newest(session: Session, schema: Schema, good: str) -> str | None:

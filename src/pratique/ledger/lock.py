@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -53,6 +54,8 @@ class PipelineLock:
     def release(self) -> None:
         """Let the next process run the pipeline. Harmless when repeated."""
         if self._descriptor >= 0:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._descriptor, 0)  # nobody holds it: nobody is to be named
             os.close(self._descriptor)
             self._descriptor = -1
 

@@ -9,11 +9,10 @@ from dataclasses import asdict, fields, is_dataclass, replace
 from functools import cache
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from pratique.model import Account, Cause, Marker, RuleTally, RunReport, SourceReport, Written
+from pratique import accounting
+from pratique.model import Marker, RuleTally, RunReport, SourceReport
 
 T = TypeVar("T")
-# Limit: so many places of a cause are kept, as `Cause.places` says.
-_PLACES_MAX = 10
 
 
 def report_to_json(report: RunReport) -> str:
@@ -56,7 +55,7 @@ def _decode(kind: Any, data: Any) -> Any:
 
 
 def settled(report: RunReport, markers: Sequence[Marker], uncommitted: Iterable[str]) -> RunReport:
-    """The final report of a run that was killed, told from its markers.
+    """The final report of a run that was killed, told from its markers; quality and warnings are the newest load's.
 
     `uncommitted` are sources with an attempt that was not committed. The run is `done` if every source it meant to
     ingest is committed and no attempt is open, `partial` if some are, `interrupted` if none.
@@ -97,49 +96,18 @@ def rebuilt(run_id: str, markers: Sequence[Marker]) -> RunReport:
 
 def _source_report(markers: Sequence[Marker]) -> SourceReport:
     newest = markers[-1]
-    skipped: dict[str, int] = {}
-    changed: dict[str, int] = {}
-    for marker in markers:
-        _add(skipped, marker.account.skipped)
-        _add(changed, marker.tally.get("changed") or {})
     return SourceReport(
         source=newest.source,
         table=newest.table,
         outcome="loaded",
-        account=Account(
-            read=sum(marker.account.read for marker in markers),
-            loaded=sum(marker.account.loaded for marker in markers),
-            quarantined=sum(marker.account.quarantined for marker in markers),
-            skipped=skipped,
-        ),
-        written=Written(
-            inserted=sum(marker.written.inserted for marker in markers),
-            updated=sum(marker.written.updated for marker in markers),
-            unchanged=sum(marker.written.unchanged for marker in markers),
-        ),
+        account=accounting.summed_account(marker.account for marker in markers),
+        written=accounting.summed_written(marker.written for marker in markers),
         disposition=newest.disposition,
         quality=newest.tally.get("quality"),
         dimensions=dict(newest.tally.get("dimensions") or {}),
         warnings=_decode(tuple[RuleTally, ...], newest.tally.get("warnings") or ()),
-        causes=_causes(cause for marker in markers for cause in marker.causes),
-        changed=changed,
+        causes=accounting.summed_causes(marker.causes for marker in markers),
+        changed=dict(newest.tally.get("changed") or {}),
         files_loaded=sum(len(marker.files) for marker in markers),
         newest=newest.tally.get("newest"),
     )
-
-
-def _add(total: dict[str, int], more: Mapping[str, int]) -> None:
-    for name, count in more.items():
-        total[name] = total.get(name, 0) + count
-
-
-def _causes(causes: Iterable[Cause]) -> tuple[Cause, ...]:
-    merged: dict[tuple[str, str | None], Cause] = {}
-    for cause in causes:
-        first = merged.get((cause.rule, cause.field))
-        merged[cause.rule, cause.field] = (
-            replace(first, records=first.records + cause.records, places=(first.places + cause.places)[:_PLACES_MAX])
-            if first
-            else cause
-        )
-    return tuple(merged.values())

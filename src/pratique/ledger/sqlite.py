@@ -9,7 +9,7 @@ import sqlite3
 import threading
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from difflib import get_close_matches
@@ -46,24 +46,22 @@ class SqliteLedger:
     ) -> SqliteRun:
         """See `Ledger.begin`. The pipeline is held from here on, until the run's context is left."""
         run_id, started_at = uuid.uuid4().hex, datetime.now(UTC)
-        lock = PipelineLock(self.locks, pipeline, run_id, started_at.isoformat(timespec="seconds"))
-        try:
-            unfinished = self._enter(
-                RunReport(
-                    run_id=run_id,
-                    pipeline=pipeline,
-                    environment=environment,
-                    outcome="running",
-                    exit_code=0,
-                    started_at=started_at.isoformat(),
-                    ended_at="",
-                    sources=tuple(SourceReport(name, "", "not run") for name in sources),
-                    dry_run=dry_run,
-                )
-            )
-        except BaseException:
-            lock.release()
-            raise
+        report = RunReport(
+            run_id=run_id,
+            pipeline=pipeline,
+            environment=environment,
+            outcome="running",
+            exit_code=0,
+            started_at=started_at.isoformat(),
+            ended_at="",
+            sources=tuple(SourceReport(name, "", "not run") for name in sources),
+            dry_run=dry_run,
+        )
+        with ExitStack() as undo:
+            lock = PipelineLock(self.locks, pipeline, run_id, started_at.isoformat(timespec="seconds"))
+            undo.callback(lock.release)
+            unfinished = self._enter(report)
+            undo.pop_all()
         failpoints.hit("run.begun")
         return SqliteRun(
             self,
@@ -294,14 +292,13 @@ def _connect(path: Path) -> sqlite3.Connection:
         fcntl.flock(folder, fcntl.LOCK_EX)  # switching to WAL does not wait for others as later writes do
         os.close(private_file(path))  # SQLite gives its side files the same mode
         sync_folder(path.parent)
-        connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-        try:
+        with ExitStack() as undo:
+            connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+            undo.callback(connection.close)
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")  # NORMAL loses acknowledged commits at a power cut
             _migrate(path, connection)
-        except BaseException:
-            connection.close()
-            raise
+            undo.pop_all()
     finally:
         os.close(folder)
     return connection

@@ -100,7 +100,20 @@ def parse(model: type[AnySpec], value: Any, where: Where, shown: Any = None) -> 
     try:
         return model.model_validate(value), []
     except ValidationError as error:
-        return None, [_explain(model, shown or value, item, where) for item in error.errors(include_url=False)]
+        errors = error.errors(include_url=False)
+        root = value if shown is None else shown
+        return None, [_explain(model, root, item, where) for item in errors if not _misspelt(item, errors)]
+
+
+def _misspelt(item: Any, errors: list[Any]) -> bool:
+    """True if a key is missing only because it is written wrongly beside it, which is told already."""
+    *parent, key = item["loc"] or ("",)
+    return item["type"] == "missing" and any(
+        other["type"] == "extra_forbidden"
+        and list(other["loc"][:-1]) == parent
+        and difflib.get_close_matches(str(other["loc"][-1]).lower(), [str(key).lower()])
+        for other in errors
+    )
 
 
 def _explain(model: type[Spec], root: Any, item: Any, where: Where) -> Mistake:
@@ -116,26 +129,34 @@ def _explain(model: type[Spec], root: Any, item: Any, where: Where) -> Mistake:
         missing = item["loc"][-1]
         outer = f" in {_dotted(path)}" if path else ""
         return Mistake(where(path, False), f'"{missing}" is missing{outer}', f"add {missing}: …")
-    if kind == "value_error":
-        return Mistake(where(path, False), f"{shown}: {context['error']}")
     if kind == "string_pattern_mismatch" and context["pattern"] == NAME_PATTERN:
-        message = f"{shown}: {_show(value)} is not a name"
-        return Mistake(
-            where(path, True), message, "names: small letters, digits, _ and -, at most 64, first a letter or digit"
-        )
+        is_key = item["loc"][-1] == "[key]"
+        message = f"{shown}: {_show(path[-1] if is_key else value)} is not a name"
+        hint = "names: small letters, digits, _ and -, at most 64, first a letter or digit"
+        return Mistake(where(path, is_key), message, hint)
+    return Mistake(where(path, False), *_explain_value(kind, context, str(item["msg"]), shown, value))
+
+
+def _explain_value(kind: str, context: Any, told: str, shown: str, value: Any) -> tuple[str, str]:
+    """What is wrong with a value at the key path `shown`, and what to do."""
+    if kind == "value_error":
+        return f"{shown}: {context['error']}", ""
+    if kind in {"too_short", "string_too_short"}:
+        return f"{shown} is empty", "write at least one entry, or leave it out"
     if kind == "literal_error":
         choices = re.findall(r"'([^']*)'", context["expected"])
         hint = nearest(value, choices, "expected") if isinstance(value, str) else f"expected: {', '.join(choices)}"
-        return Mistake(where(path, False), f"{shown}: {_show(value)} is not one of {', '.join(choices)}", hint)
-    expected = _EXPECTED.get(kind) or str(item["msg"]).removeprefix("Input should be ")
+        return f"{shown}: {_show(value)} is not one of {', '.join(choices)}", hint
+    expected = _EXPECTED.get(kind) or told.removeprefix("Input should be ")
     hint = "put it in quotes" if kind == "string_type" and isinstance(value, int | float | bool) else ""
-    return Mistake(where(path, False), f"{shown}: expected {expected}, found {_show(value)}", hint)
+    return f"{shown}: expected {expected}, found {_show(value)}", hint
 
 
 _EXPECTED: Final = {
     "string_type": "text",
     "bool_type": "true or false",
     "int_type": "a whole number",
+    "string_pattern_mismatch": 'a size such as "700MB"',
     "float_type": "a number",
     "list_type": "a list",
     "dict_type": "a mapping of names to values",

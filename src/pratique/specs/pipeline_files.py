@@ -16,6 +16,10 @@ class PipelineFile:
     def __init__(self, document: Document) -> None:
         self._document = document
         raw = document.value
+        if raw is None:
+            refuse(
+                [Mistake(document.where(), "the pipeline file is empty", "begin with `sources:` and `destination:`")]
+            )
         if isinstance(raw, dict) and isinstance(raw.get("sources"), dict) and isinstance(raw.get("defaults"), dict):
             sources = {name: _merged(raw["defaults"], source) for name, source in raw["sources"].items()}
             raw = {**raw, "sources": sources}

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pratique.model import Severity
 from pratique.schema import Check, Dialect, FieldType
 from pratique.schema import Field as SchemaField
-from pratique.specs.base import Name, Share, Spec, Texts, nearest, one_or_more
+from pratique.specs.base import Name, Share, Spec, Texts, one_or_more
 
 _TYPES: Final = (
     "string", "integer", "number", "boolean", "date", "time", "datetime", "uuid", "json", "array", "object",
@@ -48,7 +48,7 @@ TEXT_WORDS: Final = frozenset(
     {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "enum"}
     | {"missingValues", "trueValues", "falseValues"}
 )
-_FORMATS: Final = ("email", "phone", "uri", "uuid", "ipv4", "ipv6", "hostname")
+FORMATS: Final = ("email", "phone", "uri", "uuid", "ipv4", "ipv6", "hostname")
 
 
 def field_type(text: str) -> FieldType:
@@ -191,9 +191,6 @@ class FieldSpec(Spec):
 
     @model_validator(mode="after")
     def _sensible(self) -> FieldSpec:
-        kind = field_type(self.type).name
-        if self.format is not None:
-            self._sensible_format(kind)
         if self.decimal_char == self.group_char:
             raise ValueError("decimalChar and groupChar must be different characters")
         both = set(self.true_values) & set(self.false_values)
@@ -204,14 +201,6 @@ class FieldSpec(Spec):
         if self.from_ == []:
             raise ValueError("`from` names no column: leave it out for the field's own name")
         return self
-
-    def _sensible_format(self, kind: str) -> None:
-        if kind == "string" and self.format not in _FORMATS:
-            raise ValueError(
-                f'format: there is no format "{self.format}" for text; {nearest(str(self.format), _FORMATS)}'
-            )
-        if kind != "string" and "%" not in str(self.format):
-            raise ValueError(f'format: expected a pattern such as "%d.%m.%Y" for a {kind}, found "{self.format}"')
 
     @property
     def expression(self) -> str | None:

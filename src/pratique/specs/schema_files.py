@@ -11,7 +11,7 @@ from pratique.errors import ConfigurationError
 from pratique.model import LINEAGE_COLUMNS
 from pratique.schema import Dialect, Reference, Schema
 from pratique.specs.base import Mistake, nearest, not_served, parse, refuse
-from pratique.specs.schema import READING_WORDS, TEXT_WORDS, WORD_TYPES, FieldSpec, SchemaSpec, split_names
+from pratique.specs.schema import FORMATS, READING_WORDS, TEXT_WORDS, WORD_TYPES, FieldSpec, SchemaSpec, split_names
 
 _RESERVED_CHECKS = frozenset({"malformed"})
 
@@ -145,6 +145,17 @@ def _words(field: FieldSpec, document: Document, path: KeyPath) -> Iterator[Mist
         if kind not in types and document.has((*path, word)):
             hint = f"{word} is for {', '.join(sorted(types))}"
             yield Mistake(document.key_where((*path, word)), f"{path[-1]}: {word} makes no sense for type {kind}", hint)
+    if field.format is not None and kind == "string" and field.format not in FORMATS:
+        message = f'{path[-1]}: there is no format "{field.format}" for text'
+        yield Mistake(document.where((*path, "format")), message, nearest(field.format, FORMATS, "formats"))
+    if field.format is not None and kind in {"date", "time", "datetime"} and "%" not in field.format:
+        message = f'{path[-1]}: format is a pattern such as "%d.%m.%Y" for a {kind}, not "{field.format}"'
+        yield Mistake(document.where((*path, "format")), message, "leave it out for ISO 8601")
+    yield from _origin(field, document, path)
+
+
+def _origin(field: FieldSpec, document: Document, path: KeyPath) -> Iterator[Mistake]:
+    """`from` and the words that depend on it."""
     sources = field.from_ or []
     special = [item for item in sources if item.startswith(("path.", "="))]
     if special and len(sources) > 1:

@@ -157,14 +157,14 @@ class FileSource:
             again = candidate.name in names
             if again and not self._accepts_new_version(found, plan):
                 continue
-            alone = again and self.on_new_version == "replace"
+            alone = self.on_new_version == "replace"  # its rows are found again by the id of its load
             if plan.chosen and (alone or len(plan.chosen) >= self.limits.files_per_load_max):
                 plan.more = True
                 break
             hashes.add(found.survey.sha256)
             plan.chosen.append(found)
             if alone:
-                plan.supersedes.append(candidate.name)
+                plan.supersedes += [candidate.name] if again else []
                 plan.more = candidate is not candidates[-1]
                 break
         return plan
