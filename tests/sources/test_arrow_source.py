@@ -13,6 +13,7 @@ TABLE = pa.table({"a": pa.array([1, 2, 3], pa.int64()), "b": ["x", None, "z"]})
 
 
 def batches(table: pa.Table = TABLE):
+    """A factory of the batches of `table`."""
     return lambda: iter(table.to_batches(max_chunksize=2))
 
 

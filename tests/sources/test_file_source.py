@@ -17,24 +17,29 @@ KEYED = Schema("s", 1, (Field("a"), Field("b")), primary_key=("a",))
 
 
 def source(folder: Path, path: str = "*.csv", schema: Schema = PLAIN, **words):
+    """A source of plain CSV files unless said otherwise."""
     return open_source("s", path=path, base=folder, format=words.pop("format", "csv"), schema=schema, **words)
 
 
 def write(folder: Path, **files: str) -> None:
+    """Write each content into NAME.csv."""
     for name, content in files.items():
         (folder / f"{name}.csv").write_text(content, newline="")
 
 
 def position(*landed) -> Position:
+    """Where the source stands after these loads."""
     versions = tuple(file.version for result in landed for file in result.files)
     return Position(known=versions, latest=tuple(file.version for file in landed[-1].files))
 
 
 def reasons(result) -> dict[str, str]:
+    """Why each held file is held."""
     return {held.version.name: held.reason for held in result.held}
 
 
 def arrow_rows(result) -> list[dict[str, str | None]]:
+    """The records of the first part, which is Arrow."""
     return pa.Table.from_batches(list(result.parts[0].form.batches())).to_pylist()
 
 
@@ -329,7 +334,7 @@ def test_a_change_is_noticed_before_the_commit(tmp_path):
             (tmp_path / "other").replace(path)
         else:
             path.unlink()
-        with pytest.raises(SourceError, match="a.csv changed while it was read"):
+        with pytest.raises(SourceError, match=r"a\.csv changed while it was read"):
             result.verify()
 
 

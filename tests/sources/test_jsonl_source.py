@@ -16,10 +16,12 @@ SCHEMA = Schema("s", 1, (Field("a"), Field("b", FieldType("json"), aliases=("B",
 
 
 def landed(folder: Path, schema: Schema = SCHEMA, **words):
+    """Land a.jsonl."""
     return open_source("s", path="a.jsonl", base=folder, format="jsonl", schema=schema, **words).land(Position())
 
 
 def rows(result) -> list[dict[str, str | None]]:
+    """The records as the engine gets them."""
     return pa.Table.from_batches(list(result.parts[0].form.batches())).to_pylist()
 
 

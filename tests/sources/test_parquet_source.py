@@ -13,11 +13,13 @@ SCHEMA = Schema("s", 1, (Field("a"), Field("at"), Field("price")))
 
 
 def landed(folder: Path, path: str = "*.parquet"):
+    """Land the Parquet files of a folder."""
     return open_source("s", path=path, base=folder, format="parquet", schema=SCHEMA).land(Position())
 
 
 @pytest.fixture
 def parquet(tmp_path) -> Path:
+    """5,000 records in row groups of 2,048."""
     path = tmp_path / "a.parquet"
     duckdb.sql(
         "SELECT i::BIGINT AS a, TIMESTAMPTZ '2026-01-01 00:00:00+00' AS at, (i / 100)::DECIMAL(9,2) AS price FROM range(5000) r(i)"

@@ -43,6 +43,7 @@ def csv_files(draw):
 
 
 def scanned(path: Path, chunk_bytes: int = 1 << 20, *, vectorised: bool = False, layout: Layout = LAYOUT) -> Scan:
+    """Scan a file in one of the two ways."""
     handle = os.open(path, os.O_RDONLY)
     try:
         return scan(handle, layout, chunk_bytes, vectorised=vectorised)
@@ -51,6 +52,7 @@ def scanned(path: Path, chunk_bytes: int = 1 << 20, *, vectorised: bool = False,
 
 
 def facts(found: Scan) -> tuple[object, ...]:
+    """All that a scan found."""
     index = found.index
     return (
         found.sha256, found.size, found.records, found.blank_lines, found.multiline, found.irregular,
@@ -59,6 +61,7 @@ def facts(found: Scan) -> tuple[object, ...]:
 
 
 def landed(folder: Path, header: list[str], name: str = "a.csv", **words):
+    """Land one CSV file with this header."""
     schema = Schema("s", 1, tuple(Field(item) for item in header), dialect=words.pop("dialect", Dialect()))
     return open_source("s", path=name, base=folder, format="csv", schema=schema, **words).land(Position())
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 
 from pratique.errors import SourceError
 from pratique.schema import Dialect, Schema
+from pratique.schema.binding import bind
 
 
 def expected(schema: Schema) -> tuple[str, ...]:
@@ -30,49 +30,29 @@ def check_header(schema: Schema, header: Sequence[str], columns_max: int, *, by_
             )
         return
     check_names(header, columns_max)
-    missing, extra = _difference(schema, header)
-    if not missing and (not extra or schema.extra_fields != "reject"):
+    binding = bind(schema, header)
+    extra = binding.extra if schema.extra_fields == "reject" else ()
+    if not binding.missing and not extra:
         return
-    wanted = [
-        name for item in schema.fields if item.capture is None and item.expression is None for name in item.headers
-    ]
-    if not set(wanted) & set(header):
+    if not binding.columns:
+        wanted = _short(expected(schema))
         raise SourceError(
             f"its first line is no header of the schema {schema.name}: {_short(header)}",
-            hint=wrong_delimiter(header)
-            or f"expected {_short(wanted)}; declare `dialect: {{header: false}}` if it has none",
+            hint=wrong_delimiter(header) or f"expected {wanted}; declare `dialect: {{header: false}}` if it has none",
         )
-    parts = []
-    if missing:
-        parts.append("missing " + _short(missing))
-    if extra and schema.extra_fields == "reject":
-        parts.append("unknown " + _short(extra))
-    near = [(name, close[0]) for name in missing if (close := difflib.get_close_matches(name, extra, 1, 0.6))]
-    hint = "; ".join(f"is {there!r} the field {name!r}? then add it to its `from`" for name, there in near)
-    default = "add the fields to the schema" if not missing else "correct the file or the schema"
-    if extra and not missing:
-        default += ", or set `extraFields: drop`"
-    raise SourceError("its header does not fit: " + ", ".join(parts), hint=hint or default)
+    parts = [f"missing {_short(binding.missing)}"] if binding.missing else []
+    parts += [f"unknown {_short(extra)}"] if extra else []
+    near = [(name, names[0]) for name, names in (binding.near or {}).items() if names]
+    hint = "; ".join(f"is {there!r} the field {name!r}? then add it to its `from`" for name, there in near[:3])
+    if not hint:
+        hint = "correct the file or the schema" if binding.missing else "add the fields, or set `extraFields: drop`"
+    raise SourceError("its header does not fit: " + ", ".join(parts), hint=hint)
 
 
 def check_width(header: Sequence[str], columns_max: int) -> None:
     """Refuse a file with more columns than allowed."""
     if len(header) > columns_max:
         raise SourceError(f"it has {len(header):,} columns, more than {columns_max:,}", hint="check dialect.delimiter")
-
-
-def _difference(schema: Schema, header: Sequence[str]) -> tuple[list[str], list[str]]:
-    used: set[str] = set()
-    missing: list[str] = []
-    for item in schema.fields:
-        if item.capture is not None or item.expression is not None:
-            continue
-        there = next((name for name in item.headers if name in header), None)
-        if there is None:
-            missing.append(item.name)
-        else:
-            used.add(there)
-    return missing, [name for name in header if name not in used]
 
 
 def check_names(header: Sequence[str], columns_max: int) -> None:

@@ -22,7 +22,7 @@ from pratique.model import (
 from pratique.schema import Dialect, Schema
 from pratique.sources.base import Probe, ReadLimits
 from pratique.sources.files.pattern import Candidate, PathPattern
-from pratique.sources.files.survey import Descriptor, Survey, join_forms, kind, open_regular
+from pratique.sources.files.survey import Descriptor, Survey, check_kind, join_forms, kind, open_inside
 
 FORMATS: tuple[str, ...] = ("csv", "jsonl", "parquet")
 
@@ -202,8 +202,9 @@ class FileSource:
     def _open(self, candidate: Candidate) -> _Found:
         if candidate.problem:
             raise SourceError(candidate.problem, hint=f"the path is {self.path!r}")
-        handle, real = open_regular(candidate.path, self.base)
+        handle, real = open_inside(candidate.path, self.base)
         try:
+            check_kind(handle)
             before = Descriptor.of(os.fstat(handle))
             survey = self._surveyor(candidate)(handle, real)
             same = before == Descriptor.of(os.fstat(handle)) == Descriptor.of(real.stat())

@@ -53,8 +53,8 @@ class Descriptor:
         return cls(status.st_size, status.st_mtime_ns, status.st_ino, status.st_dev)
 
 
-def open_regular(path: Path, base: Path) -> tuple[int, Path]:
-    """Open a regular file inside `base` for reading; never waits, never follows a link out. SourceError says why not.
+def open_inside(path: Path, base: Path) -> tuple[int, Path]:
+    """Open a file inside `base` for reading; never waits, never follows a link out. SourceError says why not.
 
     The second value is the path without links, which later reads use.
     """
@@ -66,15 +66,11 @@ def open_regular(path: Path, base: Path) -> tuple[int, Path]:
     except (OSError, RuntimeError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
         raise SourceError(f"it cannot be opened: {reason}", hint="check that it is there and readable") from error
-    try:
-        _check_kind(handle)
-    except BaseException:
-        os.close(handle)
-        raise
     return handle, real
 
 
-def _check_kind(handle: int) -> None:
+def check_kind(handle: int) -> None:
+    """Refuse what is no regular file of records: pipes and devices, databases, packed files."""
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         raise SourceError("it is not a regular file", hint="pipes, devices and sockets are not read")
     head = os.pread(handle, 16, 0)
