@@ -27,7 +27,7 @@ sources:
     on_new_version: replace
     overrides: [{when: {partner: acme}, dialect: {encoding: windows-1252}}]
     expect: {each: [partner, period], by: "day 5 09:00"}
-    quarantine: {max_share: 0.6}
+    quarantine: {max_share: 0.7}
 destination: {connection: warehouse, table: partner.sales, write: append}
 """
 

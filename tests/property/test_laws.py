@@ -115,4 +115,4 @@ def test_a_second_run_changes_nothing(rows: list[tuple[str, ...]]) -> None:
         assert before == after
         if first.sources[0].outcome == "loaded":
             assert again.sources[0].outcome == "unchanged"
-            assert again.sources[0].files_known == ("a.csv",)
+            assert again.sources[0].files_known == ("in/a.csv",)

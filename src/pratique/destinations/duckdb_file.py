@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ from pratique.destinations.duckdb_access import attached, side_files
 from pratique.destinations.refusals import refused
 from pratique.errors import DestinationMovedError, InternalError
 from pratique.failpoints import hit
-from pratique.model import LINEAGE_COLUMNS, DuckQuery, Lookup, Marker, Rows, Target, Written
+from pratique.model import DuckQuery, Lookup, Marker, Rows, Target, Written
 from pratique.schema.sql import identifier
 
 _MARKER_TABLES: Final[str] = """
@@ -293,29 +293,35 @@ class DuckDBLoad:
             self._superseded += target.supersedes
             connection.execute(f"DELETE FROM {place} WHERE {queries.is_one_of('_load_id', target.supersedes)}")
         if target.disposition == "merge":
-            return _merge(connection, place, sql, tuple(types), target.key)
+            written, unique = _merge(connection, place, sql, types, target)
+            if not unique:
+                raise tables.ambiguous_key(target, str(self._file))
+            return written
         names = queries.column_list(tuple(types))
         return Written(_one(connection, f"INSERT INTO {place} ({names}) SELECT {names} FROM ({sql})"))
 
 
 def _merge(
-    connection: duckdb.DuckDBPyConnection, place: str, sql: str, names: Sequence[str], key: Sequence[str]
-) -> Written:
-    """Update rows there that differ in a field, insert new ones, leave the same untouched; joins, never an index."""
-    if not key:
-        raise InternalError("a merge needs a key")
-    on = queries.same_key(key, "old", "new")
-    differ = queries.differs([name for name in names if name not in key and name not in LINEAGE_COLUMNS], "old", "new")
-    pairs, updated = connection.execute(
-        f"SELECT count(*), count(*) FILTER ({differ}) FROM ({sql}) AS new JOIN {place} AS old ON {on}"
+    connection: duckdb.DuckDBPyConnection, place: str, sql: str, types: dict[str, str], target: Target
+) -> tuple[Written, bool]:
+    """Put rows that differ in a field anew, add new ones, leave the same untouched; False if a key is not unique.
+
+    Joins, which spill to disk, do the work: an index or an UPDATE holds all that it changes in memory.
+    """
+    on, differ = queries.merge_conditions(target, tuple(types))
+    total, matched, updated = connection.execute(
+        f"SELECT count(*), count(old.rowid), count(old.rowid) FILTER ({differ}) "
+        f"FROM ({sql}) AS new LEFT JOIN {place} AS old ON {on}"
     ).fetchall()[0]
-    sets = ", ".join(f"{identifier(name)} = new.{identifier(name)}" for name in names)
-    changed = _one(
+    changing = f"SELECT old.rowid FROM ({sql}) AS new JOIN {place} AS old ON {on} WHERE {differ}"
+    removed = _one(connection, f"DELETE FROM {place} WHERE rowid IN ({changing})")
+    names = queries.column_list(tuple(types))
+    added = _one(
         connection,
-        f"MERGE INTO {place} AS old USING ({sql}) AS new ON ({on}) WHEN MATCHED AND ({differ}) THEN UPDATE SET {sets} "
-        f"WHEN NOT MATCHED THEN INSERT ({queries.column_list(names)}) VALUES ({queries.column_list(names, 'new')})",
+        f"INSERT INTO {place} ({names}) SELECT {names} FROM ({sql}) AS new ANTI JOIN {place} AS old ON {on}",
     )
-    return Written(changed - updated, updated, pairs - updated)
+    written = Written(total - matched, updated, matched - updated)
+    return written, removed == updated and added == written.inserted + updated
 
 
 def _one(connection: duckdb.DuckDBPyConnection, sql: str) -> int:

@@ -19,13 +19,16 @@ from pratique.destinations.parquet_manifest import DataFile, Manifest, Table
 from pratique.destinations.refusals import refused
 from pratique.errors import ConfigurationError, DestinationError, DestinationMovedError, InternalError
 from pratique.failpoints import hit
-from pratique.model import LINEAGE_COLUMNS, DuckQuery, Lookup, Marker, Rows, Target, Written
+from pratique.model import DuckQuery, Lookup, Marker, Rows, Target, Written
 from pratique.schema.sql import identifier, literal
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 FILE_ROWS: Final[int] = 32 * tables.BATCH_ROWS  # Limit: rows of one data file, about 4 million
+
+_FILE: Final[str] = "_pratique_file"  # the column of a scan that names the file of a row
+_CHANGING: Final[str] = "_pratique_changing"
 
 
 class ParquetFolder:
@@ -66,12 +69,14 @@ def _scan(root: Path, table: Table, files: Sequence[DataFile]) -> str:
     """What stands after FROM to read these files of a table, with the types that were declared."""
     if not files:
         columns = ", ".join(f"NULL::{kind} AS {identifier(name)}" for name, kind in table.columns.items())
-        return f"(SELECT {columns}, NULL::VARCHAR AS filename WHERE false)"
+        return f"(SELECT {columns}, NULL::VARCHAR AS {_FILE} WHERE false)"
     columns = ", ".join(
         f"CAST({identifier(name)} AS {kind}) AS {identifier(name)}" for name, kind in table.columns.items()
     )
     names = ", ".join(literal(str(root / file.name)) for file in files)
-    return f"(SELECT {columns}, filename FROM read_parquet([{names}], filename=true, hive_partitioning=false))"
+    return (
+        f"(SELECT {columns}, {_FILE} FROM read_parquet([{names}], filename={literal(_FILE)}, hive_partitioning=false))"
+    )
 
 
 def _check_size(root: Path, files: Sequence[DataFile]) -> None:
@@ -262,8 +267,7 @@ class ParquetLoad:
         if target.supersedes and target.disposition != "replace":
             tables.check_supersedes(target, types, str(self._root))
             self._superseded |= set(target.supersedes)
-            gone = queries.is_one_of("_load_id", target.supersedes)
-            table = self._without(connection, name, table, gone)
+            table = self._without_loads(connection, name, table, target.supersedes)
         before = table
         written = None
         if target.disposition == "merge":
@@ -272,7 +276,8 @@ class ParquetLoad:
         self._tables[name] = Table(types, (*table.files, *added))
         if written is None:
             return Written(_count(added))
-        if _count(self._tables[name].files) - _count(before.files) != written.inserted:
+        growth = _count(self._tables[name].files) - _count(before.files)
+        if growth != written.inserted or _count(added) != written.inserted + written.updated:
             raise tables.ambiguous_key(target, str(self._root))
         return written
 
@@ -280,36 +285,48 @@ class ParquetLoad:
         self, connection: duckdb.DuckDBPyConnection, name: str, table: Table, sql: str, target: Target
     ) -> tuple[Table, str, Written]:
         """The table without the rows that change, the query of the rows to write, and what becomes of all."""
-        if not target.key:
-            raise InternalError("a merge needs a key")
         old = _scan(self._root, table, table.files)
-        on = queries.same_key(target.key, "old", "new")
-        fields = [column for column in table.columns if column not in target.key and column not in LINEAGE_COLUMNS]
-        differ = queries.differs(fields, "old", "new")
+        on, differ = queries.merge_conditions(target, tuple(table.columns))
         total, matched, updated = connection.execute(
-            "SELECT count(*), count(old.filename), count(old.filename) FILTER "
-            f"({differ}) FROM ({sql}) AS new LEFT JOIN {old} AS old ON {on}"
+            f"SELECT count(*), count(old.{_FILE}), count(old.{_FILE}) FILTER ({differ}) "
+            f"FROM ({sql}) AS new LEFT JOIN {old} AS old ON {on}"
         ).fetchall()[0]
-        to_write = f"SELECT * FROM ({sql}) AS new WHERE NOT EXISTS (FROM {old} AS old WHERE {on} AND NOT ({differ}))"
-        kept = self._without(connection, name, table, f"EXISTS (FROM ({to_write}) AS new WHERE {on})")
+        key = ", ".join(f"new.{identifier(column)}" for column in target.key)
+        connection.execute(
+            f"CREATE OR REPLACE TEMP TABLE {_CHANGING} AS "
+            f"SELECT {key}, old.{_FILE} FROM ({sql}) AS new JOIN {old} AS old ON {on} WHERE {differ}"
+        )
+        try:
+            touched = connection.execute(f"SELECT DISTINCT {_FILE} FROM {_CHANGING}").fetchall()
+            staying = f"ANTI JOIN {_CHANGING} AS new ON {on}"
+            kept = self._rewritten(connection, name, table, {path for (path,) in touched}, staying)
+        finally:
+            connection.execute(f"DROP TABLE IF EXISTS temp.{_CHANGING}")
+        to_write = f"SELECT new.* FROM ({sql}) AS new ANTI JOIN {_scan(self._root, kept, kept.files)} AS old ON {on}"
         return kept, to_write, Written(total - matched, updated, matched - updated)
 
-    def _without(self, connection: duckdb.DuckDBPyConnection, name: str, table: Table, gone: str) -> Table:
-        """The table without the rows of `old` for which `gone` is true; files without such rows stay as they are."""
+    def _without_loads(
+        self, connection: duckdb.DuckDBPyConnection, name: str, table: Table, load_ids: Sequence[str]
+    ) -> Table:
+        gone = queries.is_one_of("_load_id", load_ids)
+        source = _scan(self._root, table, table.files)
+        touched = connection.execute(f"SELECT DISTINCT {_FILE} FROM {source} WHERE {gone}").fetchall()
+        return self._rewritten(connection, name, table, {path for (path,) in touched}, f"WHERE NOT {gone}")
+
+    def _rewritten(
+        self, connection: duckdb.DuckDBPyConnection, name: str, table: Table, paths: set[str], staying: str
+    ) -> Table:
+        """The table with the files of `paths` replaced by those of their rows that stay; others stay as they are."""
         _check_size(self._root, table.files)
-        found = connection.execute(
-            f"SELECT DISTINCT filename FROM {_scan(self._root, table, table.files)} AS old WHERE {gone}"
-        ).fetchall()
-        names = {row[0] for row in found}
-        touched = [file for file in table.files if str(self._root / file.name) in names]
+        touched = [file for file in table.files if str(self._root / file.name) in paths]
+        if not touched:
+            return table
         for file in touched:  # DuckDB verifies no checksum, and what is copied must be what was written
             if _sha256(self._root / file.name) != file.sha256:
                 raise _damaged(self._root / file.name, "another hash")
+        columns = ", ".join(f"old.{identifier(column)}" for column in table.columns)
+        rest = f"SELECT {columns} FROM {_scan(self._root, table, touched)} AS old {staying}"
         stays = tuple(file for file in table.files if file not in touched)
-        if not touched:
-            return table
-        columns = queries.column_list(tuple(table.columns))
-        rest = f"SELECT {columns} FROM {_scan(self._root, table, touched)} AS old WHERE NOT ({gone})"
         return replace(table, files=(*stays, *self._put(connection, name, rest)))
 
     def _put(self, connection: duckdb.DuckDBPyConnection, name: str, sql: str) -> tuple[DataFile, ...]:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from pratique.destinations.tables import BATCH_ROWS, declared_type, stored_type
-from pratique.errors import DestinationError
-from pratique.model import Column, DuckQuery, Rows
+from pratique.errors import DestinationError, InternalError
+from pratique.model import LINEAGE_COLUMNS, Column, DuckQuery, Rows, Target
 from pratique.schema.sql import identifier, literal
 
 if TYPE_CHECKING:
@@ -82,22 +82,19 @@ def _typed(columns: Sequence[Column], connection: duckdb.DuckDBPyConnection, sql
     return f"SELECT {casts} FROM ({sql})", types
 
 
-def column_list(names: Sequence[str], alias: str = "") -> str:
-    """Quoted names, each behind the alias if one is given."""
-    return ", ".join((f"{alias}." if alias else "") + identifier(name) for name in names)
+def column_list(names: Sequence[str]) -> str:
+    """Quoted names."""
+    return ", ".join(identifier(name) for name in names)
 
 
-def same_key(key: Sequence[str], left: str, right: str) -> str:
-    """The condition that two rows have the same key."""
-    return " AND ".join(f"{left}.{identifier(name)} IS NOT DISTINCT FROM {right}.{identifier(name)}" for name in key)
-
-
-def differs(names: Sequence[str], left: str, right: str) -> str:
-    """The condition that two rows differ in any of these columns."""
-    return (
-        " OR ".join(f"{left}.{identifier(name)} IS DISTINCT FROM {right}.{identifier(name)}" for name in names)
-        or "false"
-    )
+def merge_conditions(target: Target, names: Sequence[str]) -> tuple[str, str]:
+    """The conditions that `old` and `new` have the same key, and that they differ in a field (not in lineage)."""
+    if not target.key:
+        raise InternalError("a merge needs a key")
+    fields = [name for name in names if name not in target.key and name not in LINEAGE_COLUMNS]
+    same = " AND ".join(f"old.{identifier(name)} IS NOT DISTINCT FROM new.{identifier(name)}" for name in target.key)
+    differ = " OR ".join(f"old.{identifier(name)} IS DISTINCT FROM new.{identifier(name)}" for name in fields)
+    return f"({same})", f"({differ or 'false'})"
 
 
 def is_one_of(name: str, values: Sequence[str]) -> str:

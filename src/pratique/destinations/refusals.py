@@ -68,4 +68,4 @@ def _command(pid: str) -> str:
     except OSError:  # another user's process, another name space, or no /proc
         return ""
     text = " ".join(word.decode(errors="replace") for word in words if word)
-    return f" ({text[:120]})" if text else ""
+    return f" ({text[:80]})" if text else ""

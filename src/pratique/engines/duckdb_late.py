@@ -88,7 +88,10 @@ class LateJudge:
         self._session.run("DROP TABLE doubled")
 
     def _resolve(self, rule: Rule) -> None:
-        """Among rows that share a key: copies are skipped, the latest wins where that is declared, others are held."""
+        """Among rows that share a key: copies are skipped, the latest wins where that is declared, others are held.
+
+        A key that only warns skips and holds nothing.
+        """
         every = ", ".join(f"s.{identifier(item.name)}" for item in self._schema.fields)
         key = ", ".join(identifier(name) for name in rule.fields)
         keep = self._target.keep if rule.fields == self._target.key else None
@@ -103,13 +106,13 @@ class LateJudge:
             "count(*) FILTER (WHERE _latest AND _copy = 1) OVER w AS versions "
             f"FROM ranked WINDOW w AS (PARTITION BY {key})"
         )
-        held = "_latest AND versions > 1"
+        held = "_latest AND versions > 1" if rule.holds else "true"  # a warning counts every row that shares a key
         self._session.run(f"INSERT INTO late SELECT rid, {rule.number}, n, low, high FROM sharing WHERE {held}")
-        quarantined = "" if rule.severity == "warn" else f"WHEN {held} THEN 0 "
-        self._leave(
-            f"SELECT * FROM (SELECT rid, CASE WHEN NOT _latest THEN {SUPERSEDED} {quarantined}"
-            f"WHEN versions = 1 AND _copy > 1 THEN {IDENTICAL} END AS reason FROM sharing) WHERE reason IS NOT NULL"
-        )
+        if rule.holds:
+            self._leave(
+                f"SELECT * FROM (SELECT rid, CASE WHEN NOT _latest THEN {SUPERSEDED} WHEN versions > 1 THEN 0 "
+                f"WHEN _copy > 1 THEN {IDENTICAL} END AS reason FROM sharing) WHERE reason IS NOT NULL"
+            )
         self._session.run("DROP TABLE sharing")
 
     def _loaded_before(self, rule: Rule, lookup: Lookup) -> None:
@@ -138,7 +141,7 @@ class LateJudge:
                     "CREATE OR REPLACE TABLE met AS SELECT rid FROM (SELECT s.rowid AS rid, * EXCLUDE (_raw) "
                     f"FROM {self.good()} AND {complete}) s SEMI JOIN {there} e ON {same_key}"
                 )
-                if met:
+                if met and rule.holds:
                     self._leave(
                         f"SELECT rid, {LOADED_BEFORE} FROM (SELECT s.rowid AS rid, s.* EXCLUDE (_raw) FROM staged s "
                         f"JOIN met m ON s.rowid = m.rid) s SEMI JOIN {there} e ON {same_row}"
@@ -146,7 +149,7 @@ class LateJudge:
         self._session.run(
             f"INSERT INTO late SELECT rid, {rule.number}, NULL, NULL, NULL FROM met ANTI JOIN gone USING (rid)"
         )
-        if rule.severity != "warn":
+        if rule.holds:
             self._leave("SELECT rid, 0 FROM met ANTI JOIN gone USING (rid)")
         self._session.run("DROP TABLE met")
 
@@ -192,7 +195,7 @@ class LateJudge:
             complete = " AND ".join(f"s.{identifier(name)} IS NOT NULL" for name in rule.fields)
             self.decided[rule.number] = self._session.count(f"SELECT count(*) FROM {self.good()} AND {complete}")
         fallen = self._fall(pairs)
-        own = [pair for pair in pairs if pair[1].parent == self._schema.name and pair[0].severity != "warn"]
+        own = [pair for pair in pairs if pair[1].parent == self._schema.name and pair[0].holds]
         while own and fallen:
             fallen = self._fall(own)
 
@@ -201,7 +204,7 @@ class LateJudge:
         before = self._session.count("SELECT count(*) FROM gone")
         for rule, reference in pairs:
             self._reference(rule, reference)
-        holding = [str(rule.number) for rule, _ in pairs if rule.severity != "warn"]
+        holding = [str(rule.number) for rule, _ in pairs if rule.holds]
         if holding:
             self._leave(
                 f"SELECT DISTINCT rid, 0 FROM late ANTI JOIN gone USING (rid) WHERE rule IN ({', '.join(holding)})"

@@ -38,7 +38,7 @@ def extents(session: Session, landed: Landed) -> tuple[Extent, ...]:
 def count(
     session: Session, schema: Schema, rules: tuple[Rule, ...], late: LateJudge, places: tuple[Extent, ...]
 ) -> Tally:
-    """Count records, verdicts and skips. Rules are decided over all records that are not malformed."""
+    """Count records, verdicts and skips. Rules are decided over all records that are neither malformed nor left out by the filter."""
     failed = {
         number: (total, unknown)
         for number, total, unknown in session.all(

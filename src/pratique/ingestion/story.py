@@ -76,7 +76,7 @@ class _Progress:
     tallies: list[Tally] = field(default_factory=list)
     written: list[Written] = field(default_factory=list)
     causes: list[tuple[Cause, ...]] = field(default_factory=list)
-    files: int = 0
+    loaded: set[str] = field(default_factory=set)
     known: dict[str, None] = field(default_factory=dict)
     held: dict[str, HeldFile] = field(default_factory=dict)
     evidence: Tally | None = None  # of a load that the gate refused
@@ -153,7 +153,9 @@ class PipelineRun:
         """
         landed = source.land(self._position(plan))  # Invariant 1: immutable, fingerprinted, counted
         failpoints.hit("source.landed")
-        progress.known.update(dict.fromkeys(version.name for version in landed.skipped))
+        progress.known.update(
+            (version.name, None) for version in landed.skipped if version.name not in progress.loaded
+        )
         progress.held.update({held.version.name: held for held in landed.held})
         if not landed.files:
             return False
@@ -170,7 +172,7 @@ class PipelineRun:
         stamp = Stamp(
             plan.name,
             self.run_id,
-            load_id(self.pipeline.name, plan.name, plan.write, versions),
+            load_id(self.pipeline.name, plan.name, plan.write, versions, self._replaced(plan, landed)),
             self.started_at,
         )
         for again in range(JUDGED_AGAIN_MAX):
@@ -181,7 +183,7 @@ class PipelineRun:
                     raise
             else:
                 break
-        progress.files += len(landed.files)
+        progress.loaded.update(version.name for version in versions)
         return landed.more and self.handle is not None
 
     def _load(self, plan: SourcePlan, landed: Landed, stamp: Stamp, progress: _Progress) -> None:
@@ -292,11 +294,16 @@ class PipelineRun:
         progress.written.append(written)
         progress.causes.append(causes)
 
+    def _mine(self, plan: SourcePlan) -> list[Marker]:
+        return [marker for marker in self.markers if marker.source == plan.name]
+
     def _position(self, plan: SourcePlan) -> Position:
         """Where the source stands, by the markers alone (Invariant 4)."""
-        mine = [marker for marker in self.markers if marker.source == plan.name]
-        known = dict.fromkeys(version for marker in mine for version in marker.files)
-        return Position(tuple(known), mine[-1].files if mine else ())
+        mine = self._mine(plan)
+        latest = mine[-1].files if mine else ()
+        if plan.on_new_version == "replace":  # a file that returns to an earlier content is a new version again
+            return Position(tuple({version.name: version for marker in mine for version in marker.files}.values()), latest)
+        return Position(tuple(dict.fromkeys(version for marker in mine for version in marker.files)), latest)
 
     def _target(self, plan: SourcePlan, landed: Landed) -> Target:
         return Target(
@@ -305,25 +312,28 @@ class PipelineRun:
             key=plan.schema.primary_key,
             keep=plan.keep,
             lineage=self.pipeline.lineage,
-            supersedes=self._superseded(plan, landed),
+            supersedes=self._replaced(plan, landed) if landed.supersedes else (),
             parents=plan.reference_tables,
         )
 
-    def _superseded(self, plan: SourcePlan, landed: Landed) -> tuple[str, ...]:
-        """Load ids whose rows a corrected file replaces; refused where a load also holds rows of other files."""
-        names = set(landed.supersedes)
-        replaced: list[str] = []
-        for marker in self.markers:
-            if marker.source != plan.name or not names & {version.name for version in marker.files}:
-                continue
+    def _replaced(self, plan: SourcePlan, landed: Landed) -> tuple[str, ...]:
+        """Ids of the loads whose rows this one takes the place of: part of its own id, so that A, B, A are three loads.
+
+        A corrected file replaces its own rows; refused where they were loaded together with other files'.
+        """
+        mine = self._mine(plan)
+        if plan.write == "replace":
+            return (mine[-1].load_id,) if mine else ()
+        newest = {version.name: marker for marker in mine for version in marker.files}
+        replaced = [newest[name] for name in landed.supersedes]
+        for marker in replaced:
             if len(marker.files) > 1:
                 raise SourceError(
                     f"its rows were loaded together with {len(marker.files) - 1} other files and cannot be told apart",
-                    where=min(names),
+                    where=landed.supersedes[0],
                     hint="set on_new_version: replace before the first load, or reload the source with write: replace",
                 )
-            replaced.append(marker.load_id)
-        return tuple(replaced)
+        return tuple(marker.load_id for marker in replaced)
 
     def tell(self, kind: type[Event], **facts: Any) -> None:
         """Emit an event of this run (Invariant 7: whoever listens cannot fail it)."""
@@ -348,7 +358,7 @@ class PipelineRun:
             causes=accounting.summed_causes(progress.causes),
             sets=judged.sets,
             changed=judged.changed,
-            files_loaded=progress.files,
+            files_loaded=len(progress.loaded),
             files_known=tuple(sorted(progress.known)),
             held=tuple(progress.held.values()),
             newest=judged.newest,

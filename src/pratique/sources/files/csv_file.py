@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import itertools
 import os
-from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -109,12 +108,9 @@ def _indexed(path: Path, form: CsvForm, found: Scan, dialect: Dialect, numbers: 
 
 def _places(path: Path, found: Scan, quote: bytes, numbers: Sequence[int]) -> Iterator[tuple[int, int, str]]:
     """(number, physical line, text) of each record asked for."""
-    stride = found.index.stride
     one_line_each = not quote and not found.blank_lines
     with path.open("rb", buffering=0) as file:
-        for block, data, line in blocks(file.fileno(), found, {(number - 1) // stride for number in numbers}):
-            first = block * stride + 1
-            wanted = numbers[bisect_left(numbers, first) : bisect_left(numbers, first + stride)]
+        for wanted, first, data, line in blocks(file.fileno(), found, numbers):
             if one_line_each:
                 lines = data.split(b"\n", wanted[-1] - first + 1)
                 records = [(line + number - first, lines[number - first]) for number in wanted]
@@ -127,15 +123,17 @@ def _places(path: Path, found: Scan, quote: bytes, numbers: Sequence[int]) -> It
 
 def _split(data: bytes, line: int, quote: bytes) -> Iterator[tuple[int, bytes]]:
     """(physical line, bytes) of every record in a block, which begins with one; blank lines are none."""
-    begun, held = line, b""
+    begun, held, odd = line, bytearray(), 0
     for number, piece in enumerate(data.split(b"\n"), line + 1):
         held += piece
-        if quote and held.count(quote) & 1:
+        odd ^= piece.count(quote) & 1 if quote else 0
+        if odd:
             held += b"\n"
             continue
-        if held not in {b"", b"\r"}:
-            yield begun, held
-        begun, held = number, b""
+        if bytes(held[:2]) not in {b"", b"\r"}:
+            yield begun, bytes(held)
+        begun = number
+        held.clear()
 
 
 def _survey_text(

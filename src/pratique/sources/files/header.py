@@ -85,10 +85,11 @@ def check_names(header: Sequence[str], columns_max: int) -> None:
         raise SourceError("its header has no name for column " + ", ".join(blank[:10]), hint="name every column")
     seen: dict[str, str] = {}
     for name in header:
-        twin = seen.setdefault(name.casefold(), name)
-        if twin is not name:
+        twin = seen.get(name.casefold())
+        if twin is not None:
             how = "twice" if twin == name else f"beside {twin!r}, which differs in case only"
             raise SourceError(f"its header has {name!r} {how}", hint="every column needs a name of its own")
+        seen[name.casefold()] = name
 
 
 def wrong_delimiter(header: Sequence[str]) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +29,7 @@ class _MalformedError(ValueError):
 
 def survey_jsonl(handle: int, path: Path, schema: Schema, limits: ReadLimits) -> Survey:
     """Hash, count and describe a JSON Lines file; single bad lines do not hold it, one that is too long does."""
-    found = scan(handle, Layout(None, None, utf8=False, record_bytes_max=limits.record_bytes_max))
+    found = scan(handle, Layout(None, 0, utf8=False, record_bytes_max=limits.record_bytes_max))
     if not found.records:
         raise SourceError("it is empty", hint="ask the sender", facts={"sha256": fingerprint(handle)[0]})
     columns = expected(schema)
@@ -44,14 +43,12 @@ def survey_jsonl(handle: int, path: Path, schema: Schema, limits: ReadLimits) ->
                     yield [values.get(name) for name in columns], problem
 
     def records_of(numbers: Sequence[int]) -> Iterator[RawRecord]:
-        stride = found.index.stride
         with path.open("rb", buffering=0) as file:
-            for block, data, line in blocks(file.fileno(), found, {(number - 1) // stride for number in numbers}):
+            for wanted, first, data, line in blocks(file.fileno(), found, numbers):
                 lines = [(at, raw) for at, raw in enumerate(data.split(b"\n"), line) if raw not in {b"", b"\r"}]
-                first = block * stride + 1
-                for number in numbers[bisect_left(numbers, first) : bisect_left(numbers, first + stride)]:
-                    at, raw = lines[number - first]
-                    raw = _strip(raw, first=at == 1)
+                for number in wanted:
+                    at, written = lines[number - first]
+                    raw = _strip(written, first=at == 1)
                     yield RawRecord(number, at, raw.decode("utf-8", "backslashreplace"), parse(raw)[0])
 
     return Survey(

@@ -159,7 +159,7 @@ class PathPattern:
             if hidden or not (deep or head.fullmatch(entry.name)):
                 continue
             # a link to a folder is followed where the pattern names it, not by `**`: it could lead round in a circle
-            directory = entry.is_dir(follow_symlinks=not deep)
+            directory = _is_folder(entry, follow_links=not deep)
             path, longer = folder / entry.name, name + entry.name
             if directory and (deep or tail):
                 yield from self._walk(path, longer + "/", rest if deep else tail)
@@ -178,6 +178,13 @@ class PathPattern:
                 except ValueError:
                     problem = f"{text!r} in its name is not a date like {self.dates[capture]}"
         return Candidate(printable(relative), path, captures, problem)
+
+
+def _is_folder(entry: os.DirEntry[str], *, follow_links: bool) -> bool:
+    try:
+        return entry.is_dir(follow_symlinks=follow_links)
+    except OSError:  # a link to itself: a candidate, which opening it will refuse
+        return False
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:

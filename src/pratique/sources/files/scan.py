@@ -6,8 +6,8 @@ import hashlib
 import os
 import re
 from array import array
-from collections.abc import Iterator
-from collections.abc import Set as AbstractSet
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
@@ -51,10 +51,10 @@ class Index:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What the scan must know of the text: the bytes that quote (None: nothing does) and delimit; if UTF-8 is due."""
+    """What the scan must know of the text: the byte that quotes (None: nothing does) and the one that delimits."""
 
     quote: int | None
-    delimiter: int | None
+    delimiter: int
     utf8: bool
     record_bytes_max: int
 
@@ -82,7 +82,7 @@ class Scan:
     broken_line: int = 0  # where the first record with broken quotes begins
     crlf: int = 0
     lf: int = 0
-    open_bytes: bytes = b""  # what `_feed_lines` has seen of the open record
+    open_bytes: bytearray = field(default_factory=bytearray)  # what `_feed_lines` has seen of the open record
 
     def check_length(self, line: int, length: int) -> None:
         """Refuse a record that is longer than the limit, naming where it begins."""
@@ -108,9 +108,7 @@ class Scan:
         if unterminated and not self.inside:
             self.lf -= 1  # the line end that was added to the last record is of neither kind
         self.irregular |= bool(self.crlf and self.lf > 0)
-        if self.irregular:
-            return
-        if self.broken_line:
+        if self.broken_line and (self.inside or not self.irregular):
             raise self._broken_quotes()
         if self.inside:
             raise SourceError(
@@ -188,13 +186,22 @@ def _blocks(descriptor: int, found: Scan, chunk_bytes: int) -> Iterator[tuple[in
     found.sha256 = digest.hexdigest()
 
 
-def blocks(descriptor: int, found: Scan, wanted: AbstractSet[int]) -> Iterator[tuple[int, bytes, int]]:
-    """Yield (block, bytes, first physical line) of the index's blocks that are wanted and there, ascending."""
-    offsets = found.index.offsets
-    for block in sorted(wanted & set(range(len(offsets)))):
-        begin = offsets[block]
-        end = offsets[block + 1] if block + 1 < len(offsets) else found.size
-        yield block, os.pread(descriptor, end - begin, begin), found.index.lines[block]
+def blocks(descriptor: int, found: Scan, numbers: Sequence[int]) -> Iterator[tuple[Sequence[int], int, bytes, int]]:
+    """Yield (numbers asked for, number of the first record, bytes, first physical line) of the blocks that hold them.
+
+    `numbers` are ascending ordinals from 1; other blocks are not read. SourceError if there is no such record.
+    """
+    index, at = found.index, 0
+    if numbers and not 1 <= numbers[0] <= numbers[-1] <= found.records:
+        raise SourceError(f"there are {found.records:,} records, none of them is number {numbers[-1]:,}")
+    while at < len(numbers):
+        block = (numbers[at] - 1) // index.stride
+        first = block * index.stride + 1
+        beyond = bisect_left(numbers, first + index.stride, at)
+        begin = index.offsets[block]
+        end = index.offsets[block + 1] if block + 1 < len(index.offsets) else found.size
+        yield numbers[at:beyond], first, os.pread(descriptor, end - begin, begin), index.lines[block]
+        at = beyond
 
 
 # --- plain Python, line by line: for small files -----------------------------------------------------------------
@@ -203,7 +210,7 @@ def blocks(descriptor: int, found: Scan, wanted: AbstractSet[int]) -> Iterator[t
 def _feed_lines(found: Scan, block: bytes, base: int) -> None:
     layout = found.layout
     quote = b"" if layout.quote is None else bytes([layout.quote])
-    pattern = _patterns(layout.quote, layout.delimiter) if quote else None
+    pattern = None if layout.quote is None else _record_pattern(layout.quote, layout.delimiter)
     end = base - 1
     for line in block.split(b"\n")[:-1]:
         end += len(line) + 1
@@ -212,20 +219,25 @@ def _feed_lines(found: Scan, block: bytes, base: int) -> None:
             found.last_quote_line = found.lines
             found.inside ^= quotes & 1
         if found.inside:
-            found.open_bytes += line + b"\n"
+            found.open_bytes += line
+            found.open_bytes += b"\n"
             found.multiline = True
             continue
-        record, found.open_bytes = found.open_bytes + line, b""
+        record = line
+        if found.open_bytes:
+            record = bytes(found.open_bytes + line)
+            found.open_bytes.clear()
         found.check_length(found.start_line, len(record))
         if record.endswith(b"\r"):
             found.crlf += 1
         else:
             found.lf += 1
-        if pattern and quote in record and not found.broken_line and not pattern.record.fullmatch(record):
+        if pattern and quote in record and not found.broken_line and not pattern.fullmatch(record):
             found.broken_line = found.start_line
-        if b"\r" in record[:-1]:
-            outside = pattern.quoted.sub(b"", record[:-1]) if pattern else record[:-1]
-            found.irregular |= b"\r" in outside
+        inner = record.removesuffix(b"\r")
+        if b"\r" in inner:
+            outside = inner.split(quote)[::2] if quote else [inner]
+            found.irregular |= any(b"\r" in part for part in outside)
         if record in (b"", b"\r"):
             found.blank_lines += 1
         else:
@@ -236,21 +248,13 @@ def _feed_lines(found: Scan, block: bytes, base: int) -> None:
         found.start, found.start_line = end + 1, found.lines + 1
 
 
-@dataclass(frozen=True, slots=True)
-class _Patterns:
-    record: re.Pattern[bytes]
-    quoted: re.Pattern[bytes]
-
-
 @cache
-def _patterns(quote: int, delimiter: int) -> _Patterns:
+def _record_pattern(quote: int, delimiter: int) -> re.Pattern[bytes]:
+    """RFC 4180: a field is quoted as a whole or holds no quote."""
+    field_ = b"(?:Q(?:[^Q]++|QQ)*+Q|[^QD]*+)"
+    record = field_ + b"(?:D" + field_ + b")*+\\r?"
     marks = {b"Q": re.escape(bytes([quote])), b"D": re.escape(bytes([delimiter]))}
-    quoted, bare = b"Q(?:[^Q]++|QQ)*+Q", b"[^QD]*+"
-    field_ = b"(?:" + quoted + b"|" + bare + b")"
-    record = field_ + b"(?:D" + field_ + b")*+\r?"
-    for mark, text in marks.items():
-        quoted, record = quoted.replace(mark, text), record.replace(mark, text)
-    return _Patterns(re.compile(record, re.DOTALL), re.compile(quoted, re.DOTALL))
+    return re.compile(re.sub(rb"[QD]", lambda match: marks[match[0]], record), re.DOTALL)
 
 
 # --- whole blocks at once: for large files -----------------------------------------------------------------------
