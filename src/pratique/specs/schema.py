@@ -191,7 +191,7 @@ class FieldSpec(Spec):
 
     @model_validator(mode="after")
     def _sensible(self) -> FieldSpec:
-        if self.decimal_char == self.group_char:
+        if self.decimal_char == self.group_char and self.type != "integer":  # an integer has no decimal character
             raise ValueError("decimalChar and groupChar must be different characters")
         both = set(self.true_values) & set(self.false_values)
         if both:
