@@ -167,5 +167,5 @@ def live_files(folder: Path) -> list[str]:
         elif isinstance(value, str) and value.endswith(".parquet"):
             names.append(value)
 
-    walk(json.loads(manifests[-1].read_text())["tables"])
+    walk(json.loads(manifests[-1].read_text())["state"]["tables"])
     return [str(next(folder.rglob(Path(name).name))) for name in names]
