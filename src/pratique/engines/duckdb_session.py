@@ -45,6 +45,8 @@ class Session:
             f"SET max_temp_directory_size = {literal(settings.max_temp_directory_size)}",
             "SET TimeZone = 'UTC'",
             "SET preserve_insertion_order = true",  # record numbers are rowids
+            # Upstream: DuckDB turns a long IN list into a join, and behind a join a scan's last rows come too late
+            "SET disabled_optimizers = 'in_clause'",
             f"SET allowed_paths = {_list(plain)}",
             f"SET allowed_directories = {_list([str(path) for path in folders])}",
             "SET enable_progress_bar = true",  # Upstream: query_progress reads -1 unless set before the lock
