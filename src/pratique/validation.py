@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from pratique.engines.settings import EngineSettings
+from pratique.engines.texts import text_form
 from pratique.errors import ConfigurationError
 from pratique.model import (
     LINEAGE_COLUMNS,
-    ArrowForm,
     Failure,
     FileVersion,
     Landed,
@@ -33,8 +33,6 @@ from pratique.model import (
 from pratique.schema import Schema
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from pratique.config_manager import ConfigManager
 
 Record = Mapping[str, Any]
@@ -215,21 +213,13 @@ class _NoReader:
 
 
 def _landed(texts: list[dict[str, str | None]], schema: Schema) -> Landed:
-    names = [item.name for item in schema.fields if item.expression is None]
-
-    def batches() -> Iterator[pa.RecordBatch]:
-        import pyarrow as pa  # noqa: PLC0415 - costs 0.3 s
-
-        broken = [_MALFORMED if _unreadable(values) else None for values in texts]
-        columns = {
-            name: pa.array(
-                [None if why else values[name] for values, why in zip(texts, broken, strict=True)], pa.string()
-            )
-            for name in names
-        }
-        yield pa.RecordBatch.from_pydict({**columns, "_malformed": pa.array(broken, pa.string())})
-
-    form = ArrowForm(dict.fromkeys(names, "VARCHAR"), batches, malformed=True)
+    broken = [_MALFORMED if _unreadable(values) else None for values in texts]
+    columns = {
+        item.name: [None if why else values[item.name] for values, why in zip(texts, broken, strict=True)]
+        for item in schema.fields
+        if item.expression is None
+    }
+    form = text_form(columns, broken)
     file = LandedFile(Path("records"), FileVersion("records", "", 0), len(texts), first_number=0)
     return Landed("records", (Part(form, (file,)),), _NoReader())
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from pratique.engines import open_engine
@@ -105,8 +106,6 @@ def there(tmp_path: Path) -> Callable[..., ThereLookup]:
     """Make a DuckDB file by these statements and give the lookup into it."""
 
     def made(*statements: str, as_arrow: bool = False) -> ThereLookup:
-        import duckdb
-
         path = tmp_path / "there.duckdb"
         with duckdb.connect(path) as connection:
             for statement in statements:

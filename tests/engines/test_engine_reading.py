@@ -6,9 +6,11 @@ import os
 import signal
 import threading
 import time
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
+import duckdb
+import pyarrow as pa
 import pytest
 
 from pratique.engines import open_engine
@@ -147,8 +149,6 @@ def test_names_that_case_hides(stage):
 
 def test_parquet(tmp_path):
     """Typed columns pass as they are; several files keep their order; held records leave their values to the source."""
-    import duckdb
-
     files = []
     for number, rows in enumerate(("(1, 1.50::DECIMAL(9,2)), (2, NULL)", "(NULL, -1.00::DECIMAL(9,2))")):
         path = tmp_path / f"{number}.parquet"
@@ -170,7 +170,6 @@ def test_parquet(tmp_path):
 
 def test_arrow(tmp_path):
     """Batches are cut where the files' own counts say; malformed ones carry their reason; our errors come out whole."""
-    import pyarrow as pa
 
     def batches():
         yield pa.RecordBatch.from_pydict(
@@ -306,8 +305,6 @@ def test_temporary_folder_that_cannot_be(tmp_path):
 
 
 def _stamp() -> Stamp:
-    from datetime import UTC, datetime
-
     return Stamp("s", "a" * 32, "b" * 32, datetime(2026, 1, 2, tzinfo=UTC))
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -218,8 +219,6 @@ def test_order_and_batches_change_nothing(tmp_path_factory, records, data):
 
 def _verdicts(folder: Path, records: list[dict[str, str]], counts: list[int], size: int):
     """Tally and, per record in order, (failed rules, …) of a load of these records in files and batches."""
-    import pyarrow as pa
-
     names = ("id", "amount", "day")
     shape = pa.schema([(name, pa.string()) for name in names])
 
