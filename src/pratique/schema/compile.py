@@ -118,7 +118,8 @@ class _Query:
         return self._verdicts()
 
     def _raw(self, relation: str) -> None:
-        columns = [f"{identifier(name)}" for name in self.carry]
+        malformed = identifier(self.malformed) if self.malformed else "CAST(NULL AS VARCHAR)"
+        columns = [identifier(name) for name in self.carry]
         columns += [
             f"{identifier(column.name)} AS {self.name('raw', at)}" for at, column in enumerate(self.judge.inputs)
         ]
@@ -126,9 +127,7 @@ class _Query:
             if item.capture is not None:
                 sql = self.captures.get(item.capture, "NULL")
                 columns.append(f"CAST({sql} AS VARCHAR) AS {self.name('capture', at)}")
-        columns.append(
-            f"{identifier(self.malformed) if self.malformed else 'CAST(NULL AS VARCHAR)'} AS {self.name('malformed', 0)}"
-        )
+        columns.append(f"{malformed} AS {self.name('malformed', 0)}")
         self.sql = f"(SELECT {', '.join(columns)} FROM {relation})"
 
     def _values(self) -> None:
@@ -240,6 +239,7 @@ class _Query:
             for rule, passed in verdicts
         ]
         raw = ", ".join(f"{literal(column.name)}: {self.name('raw', at)}" for at, column in enumerate(judge.inputs))
+        changes = [f"CASE WHEN {sql} THEN {at} END" for at, sql in self.changed]
         evidence = f"{bad} OR {held}"
         out = (
             f"NOT {held} AND TRY({read(judge.schema, judge.schema.filter, '', 'row').sql}) IS FALSE"
@@ -251,7 +251,7 @@ class _Query:
             f"{_listed(bad, numbers)} AS _failed",
             f"{held} AS _held",
             f"{out} AS _out",
-            f"{_listed(' OR '.join(sql for _, sql in self.changed), [f'CASE WHEN {sql} THEN {at} END' for at, sql in self.changed])} AS _changed",
+            f"{_listed(' OR '.join(sql for _, sql in self.changed), changes)} AS _changed",
             f"{f'CASE WHEN {evidence} THEN {{{raw}}} END' if raw else 'NULL'} AS _raw",
             f"{malformed} AS _malformed",
         ]
