@@ -210,10 +210,14 @@ def zoned(local: str, timezone: str) -> str:
         around = f"({guess} {moved} INTERVAL 24 HOUR)"
         return f"timezone('UTC', {local} - (timezone({zone}, {around}) - timezone('UTC', {around})))"
 
+    # Far from any shift, which is nearly always, three conversions tell; the rest is for the days around one.
+    calm = " AND ".join(
+        f"timezone({zone}, {guess} {moved} INTERVAL 24 HOUR) = {local} {moved} INTERVAL 24 HOUR" for moved in "-+"
+    )
     before, after = instant("-"), instant("+")
     early, late = (f"timezone({zone}, {candidate}) = {local}" for candidate in (before, after))
     return (
-        f"CASE WHEN {before} = {after} THEN {before} WHEN {early} AND {late} THEN NULL "
+        f"CASE WHEN {calm} THEN {guess} WHEN {early} AND {late} THEN NULL "
         f"WHEN {early} THEN {before} WHEN {late} THEN {after} END"
     )
 
