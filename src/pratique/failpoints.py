@@ -25,10 +25,8 @@ FAILPOINTS: Final[tuple[str, ...]] = (
     "run.finished",
 )
 
-_ARMED: Final[str] = os.environ.get("PRATIQUE_FAILPOINT", "")
-
 
 def hit(name: str) -> None:
-    """Kill this process with SIGKILL if `PRATIQUE_FAILPOINT` names this place; otherwise cost one comparison."""
-    if _ARMED and _ARMED == name:
+    """Kill this process with SIGKILL if `PRATIQUE_FAILPOINT` names this place; otherwise cost one look at the environment."""
+    if os.environ.get("PRATIQUE_FAILPOINT") == name:
         os.kill(os.getpid(), signal.SIGKILL)

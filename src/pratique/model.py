@@ -416,10 +416,15 @@ class Marker:
         return cls(**data)
 
 
-def load_id(pipeline: str, source: str, disposition: str, files: Iterable[FileVersion]) -> str:
-    """The same input always has the same id: a hash, never of a clock or a random number (Invariant 5)."""
-    described = [pipeline, source, disposition, sorted((file.name, file.sha256) for file in files)]
-    return hashlib.sha256(json.dumps(described, ensure_ascii=False).encode()).hexdigest()[:32]
+def load_id(
+    pipeline: str, source: str, disposition: str, files: Iterable[FileVersion], after: Sequence[str] = ()
+) -> str:
+    """The same input at the same position always has the same id: a hash, never of a clock (Invariant 5).
+
+    `after` are the loads whose rows this one replaces: a source that returns to an earlier content is loaded again.
+    """
+    described = [pipeline, source, disposition, sorted((file.name, file.sha256) for file in files), list(after)]
+    return hashlib.sha256(json.dumps(described).encode()).hexdigest()[:32]
 
 
 # --- what is told -----------------------------------------------------------------------------------------------

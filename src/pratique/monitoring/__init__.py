@@ -1,1 +1,1 @@
-
+"""Who is told what happened: the bus, and later metrics, health and alerts."""

@@ -148,7 +148,8 @@ def _field(item: Field, schema: Schema) -> None:
             f"`{item.name}`: round needs an expression, and an integer or decimal of {ROUND_PRECISION_MAX} digits",
         )
     marks = [item.decimal_char, item.group_char or " "]
-    if any(len(mark) != 1 or mark in "0123456789+-eE" for mark in marks) or item.decimal_char == item.group_char:
+    same = item.decimal_char == item.group_char and kind != "integer"
+    if same or any(len(mark) != 1 or mark in "0123456789+-eE" for mark in marks):
         _refuse(
             where,
             f"`{item.name}`: decimalChar and groupChar are two different single characters, and no digits or signs",

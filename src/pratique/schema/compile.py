@@ -230,6 +230,11 @@ class _Query:
         verdicts = [(rule, self._passed(rule)) for rule in judge.rules if rule.scope == "row"]
         malformed = self.name("malformed", 0)
         sound = f"{malformed} IS NULL AND " if self.malformed else ""
+        out = "FALSE"
+        if judge.schema.filter:  # a row that nobody asked for is not judged
+            out = self.name("out", 0)
+            self.level({out: f"({sound}TRY({read(judge.schema, judge.schema.filter, '', 'row').sql}) IS FALSE)"})
+            sound += f"NOT {out} AND "
         self.level({bad: sound + (_any(verdicts) if verdicts else "FALSE")})
         holding = [pair for pair in verdicts if pair[0].holds]
         holds = bad if len(holding) == len(verdicts) else f"({bad} AND {_any(holding) if holding else 'FALSE'})"
@@ -241,11 +246,6 @@ class _Query:
         raw = ", ".join(f"{literal(column.name)}: {self.name('raw', at)}" for at, column in enumerate(judge.inputs))
         changes = [f"CASE WHEN {sql} THEN {at} END" for at, sql in self.changed]
         evidence = f"{bad} OR {held}"
-        out = (
-            f"NOT {held} AND TRY({read(judge.schema, judge.schema.filter, '', 'row').sql}) IS FALSE"
-            if judge.schema.filter
-            else "FALSE"
-        )
         columns = [identifier(item.name) for item in judge.schema.fields] + [identifier(name) for name in self.carry]
         columns += [
             f"{_listed(bad, numbers)} AS _failed",

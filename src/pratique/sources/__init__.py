@@ -1,1 +1,40 @@
+"""Where records come from: every source lands an immutable input, fingerprinted and counted."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from pratique.model import Disposition
+from pratique.schema import Dialect, Schema
+from pratique.sources.base import Probe, ReadLimits, Source
+
+__all__ = ["Probe", "ReadLimits", "Source", "open_source"]
+
+
+def open_source(
+    name: str,
+    *,
+    path: str,
+    base: Path,
+    format: str,  # noqa: A002 - the word of the language
+    schema: Schema,
+    disposition: Disposition = "append",
+    on_new_version: str | None = None,
+    overrides: tuple[tuple[Mapping[str, str], Dialect], ...] = (),
+    limits: ReadLimits | None = None,
+) -> Source:
+    """A source of files below `base`; touches no file yet. Raises ConfigurationError for a wrong path or format."""
+    from pratique.sources.files.source import FileSource  # noqa: PLC0415 - whoever only names a source reads no file
+
+    return FileSource(
+        name=name,
+        path=path,
+        base=base,
+        format=format,
+        schema=schema,
+        disposition=disposition,
+        on_new_version=on_new_version,
+        overrides=overrides,
+        limits=limits or ReadLimits(),
+    )

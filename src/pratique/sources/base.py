@@ -17,6 +17,15 @@ class Probe:
     detail: str
 
 
+@dataclass(frozen=True, slots=True)
+class ReadLimits:
+    """What one input may cost; beyond it a file is held before memory is spent on it."""
+
+    record_bytes_max: int = 16 << 20
+    columns_max: int = 2000
+    files_per_load_max: int = 1000
+
+
 class Source(Protocol):
     """Where records come from."""
 

@@ -1,0 +1,82 @@
+# `make` runs what CI runs, in the same order. `make demo` needs nothing but python3 >= 3.11, make and the package registry.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := all
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.ready
+BENCH_STAMP := $(VENV)/.ready-bench
+PYTHON_FILES := src tests scripts benchmarks docs
+
+.PHONY: all setup format lint types contract test docs demo bench nightly lock fix clean
+
+all: ## format check, lint, types, import contract, tests, docs: what CI runs
+	@$(MAKE) format
+	@$(MAKE) lint
+	@$(MAKE) types
+	@$(MAKE) contract
+	@$(MAKE) test
+	@$(MAKE) docs
+
+setup: $(STAMP) ## an environment in .venv with exactly the locked packages
+
+$(STAMP): requirements/dev.txt pyproject.toml
+	@$(PYTHON) scripts/check_python.py
+	@echo "setting up $(VENV) (once; takes a minute)"
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(BENCH_STAMP): $(STAMP) requirements/bench.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/bench.txt
+	@touch $@
+
+format: setup ## formatting, checked
+	$(BIN)/ruff format --check $(PYTHON_FILES)
+
+lint: setup ## every rule of ruff but those that pyproject.toml argues away
+	$(BIN)/ruff check $(PYTHON_FILES)
+
+types: setup ## mypy --strict
+	$(BIN)/mypy
+
+contract: setup ## who may import whom
+	$(BIN)/lint-imports
+
+test: setup ## all tests but the nightly ones, with branch coverage of at least 90 %
+	$(BIN)/python -m pytest -m "not nightly" --cov --cov-report=term:skip-covered --cov-fail-under=90
+
+docs: setup ## generated reference pages are up to date
+	$(BIN)/python docs/generate.py --check
+
+demo: setup ## real data, real schemas, one run
+	@$(BIN)/python scripts/fetch_demo_data.py
+	$(BIN)/pratique run nycflights13 --env dev
+
+bench: $(BENCH_STAMP) ## pratique against bare DuckDB; ARGS="--rows 1m --runs 3" for less
+	$(BIN)/python benchmarks/run.py $(ARGS)
+
+nightly: setup ## every test, the long suites too, and four times the random kills
+	PRATIQUE_KILLS=300 $(BIN)/python -m pytest
+
+lock: ## newest allowed versions into requirements/*.txt, with hashes
+	@$(PYTHON) scripts/check_python.py
+	@dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; \
+	$(PYTHON) -m venv "$$dir"; "$$dir/bin/python" -m pip install --quiet --disable-pip-version-check uv; \
+	lock() { "$$dir/bin/uv" pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-emit-find-links \
+	  --no-annotate --universal --python-version 3.11 --custom-compile-command "make lock" "$$@"; }; \
+	lock pyproject.toml -o requirements/runtime.txt; \
+	lock pyproject.toml requirements/build.in --extra dev -o requirements/dev.txt; \
+	lock requirements/bench.in -o requirements/bench.txt
+
+fix: setup ## format, and mend what ruff can mend; write the reference pages
+	$(BIN)/ruff check --fix $(PYTHON_FILES)
+	$(BIN)/ruff format $(PYTHON_FILES)
+	$(BIN)/python docs/generate.py
+
+clean: ## what can be made again; data, state and quarantine stay
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.* htmlcov dist build benchmarks/data benchmarks/work

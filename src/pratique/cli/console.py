@@ -1,0 +1,106 @@
+"""Where the commands write: results to stdout, everything about them to stderr; a closed pipe is quiet."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+_WIDTH_MAX = 120  # Limit: wider lines are hard to follow with the eye
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Console:
+    """How to write for the person or program at the other end: decided once, at the start of a command."""
+
+    color: bool
+    color_error: bool
+    width: int
+
+    @classmethod
+    def choose(cls, color: str) -> Console:
+        """`color` is auto, always or never; auto means a terminal, no `NO_COLOR`, and not `TERM=dumb`."""
+        plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
+
+        def coloured(stream: Any) -> bool:
+            return color == "always" or (color == "auto" and not plain and stream.isatty())
+
+        width = min(shutil.get_terminal_size((80, 24)).columns, _WIDTH_MAX)
+        return cls(coloured(sys.stdout), coloured(sys.stderr), width)
+
+    def out(self, text: str) -> None:
+        """Write a result and a line end to stdout. If nobody reads it any more, the work goes on in silence."""
+        _write(text, color=self.color, error=False)
+
+    def err(self, text: str) -> None:
+        """Write a line about the work to stderr; likewise quiet."""
+        _write(text, color=self.color_error, error=True)
+
+
+def _write(text: str, *, color: bool, error: bool) -> None:
+    try:
+        click.echo(text, err=error, color=color)
+    except BrokenPipeError:
+        close_pipe(error=error)
+
+
+def close_pipe(*, error: bool) -> None:
+    """Give stdout (or stderr) a place to end in: what is still buffered would raise again when Python closes it."""
+    sink = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(sink, 2 if error else 1)
+    os.close(sink)
+
+
+def to_json(value: Any) -> str:
+    """Give one line of JSON; text stays readable, what JSON does not know is written as text."""
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def project_options(command: _Command) -> _Command:
+    """Add the options that every command on a project has: --env, --project, --color."""
+    for option in (
+        click.option(
+            "--color",
+            type=click.Choice(["auto", "always", "never"]),
+            default="auto",
+            help="Colour of the output.",
+            show_default=True,
+        ),
+        click.option(
+            "--project",
+            "root",
+            type=click.Path(exists=True, file_okay=False, path_type=Path),
+            metavar="DIR",
+            help="Folder of the project. Default: the nearest one upwards that has config/.",
+        ),
+        click.option("--env", "environment", metavar="NAME", help="Environment. Default: $PRATIQUE_ENV, else dev."),
+    ):
+        command = option(command)
+    return command
+
+
+def json_option(command: _Command) -> _Command:
+    """Add --json: then nothing but JSON is written to stdout, errors too."""
+    return click.option(
+        "--json", "as_json", is_flag=True, callback=_remember_json, help="Write JSON, and nothing else."
+    )(command)
+
+
+def _remember_json(ctx: click.Context, _: click.Parameter, value: bool) -> bool:  # noqa: FBT001 - click's signature
+    if value:
+        ctx.find_root().meta["pratique.json"] = True
+    return value
+
+
+def typed_options(environment: str | None, root: Path | None) -> str:
+    """Give the options that a printed command needs to mean this project and environment again."""
+    text = f" --env {environment}" if environment else ""
+    return text + (f" --project {click.format_filename(root)}" if root else "")

@@ -1,0 +1,44 @@
+"""Ctrl-C and SIGTERM end a run cleanly: what is committed stays, the next run goes on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from types import FrameType
+
+from pratique.errors import InterruptedRunError
+
+_EXIT = InterruptedRunError.exit_code
+
+
+class Stop:
+    """Remembers that a stop was asked for: some libraries turn the KeyboardInterrupt into an error of their own."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def install(self) -> None:
+        """From now on the first SIGINT or SIGTERM raises KeyboardInterrupt in the main thread, the second ends it all.
+
+        A process that ends at once loses nothing either: that is what the order of effects is for (Invariants 1 to 4).
+        """
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._asked)
+
+    def over(self) -> None:
+        """From now on signals change nothing: the work is done, and its exit code says how."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+
+    def _asked(self, number: int, _: FrameType | None) -> None:
+        if self.asked:
+            if sys.stderr.isatty():
+                os.write(2, b"\x1b[?25h\n")  # the progress display hides the cursor
+            os._exit(_EXIT)
+        self.asked = True
+        os.write(2, f"\nstopping ({signal.Signals(number).name}); once more to stop at once\n".encode())
+        raise KeyboardInterrupt
+
+
+stop = Stop()

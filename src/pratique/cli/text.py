@@ -1,0 +1,128 @@
+"""Text for a terminal: data cannot steer the screen, columns line up, long names lose their middle. Pure."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+
+import click
+
+# What moves the cursor, hides or reorders text: control, format (bidi), surrogate, line and paragraph separators.
+_STEERING = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+_SHORT = {"\n": r"\n", "\t": r"\t", "\r": r"\r"}
+
+
+def shown(value: object) -> str:
+    r"""Give the value as one line of text that steers nothing: control and bidi marks as `\n`, `\x1b`, `\u202e`."""
+    text = str(value)
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(_escaped(char) if unicodedata.category(char) in _STEERING else char for char in text)
+
+
+def _escaped(char: str) -> str:
+    number = ord(char)
+    if number <= 0xFF:  # noqa: PLR2004 - the widest number that two hexadecimal digits hold
+        return _SHORT.get(char, f"\\x{number:02x}")
+    return f"\\u{number:04x}" if number <= 0xFFFF else f"\\U{number:08x}"  # noqa: PLR2004 - as Python writes it
+
+
+def columns(text: str) -> int:
+    """Count the columns that plain text takes on a terminal: wide characters two, combining marks none."""
+    if text.isascii():
+        return len(text)
+    return sum(_columns_of(char) for char in text)
+
+
+def _columns_of(char: str) -> int:
+    if unicodedata.category(char) in {"Mn", "Me"}:
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
+
+
+def left(text: str, width: int) -> str:
+    """Fill up with blanks on the right."""
+    return text + " " * (width - columns(text))
+
+
+def right(text: str, width: int) -> str:
+    """Fill up with blanks on the left."""
+    return " " * (width - columns(text)) + text
+
+
+def middle(text: str, width: int) -> str:
+    """Shorten to `width` columns by leaving out the middle: both ends of a name tell it apart from its neighbours."""
+    if columns(text) <= width:
+        return text
+    if width <= 1:
+        return "…"[:width]
+    return _head(text, width // 2) + "…" + _head(text[::-1], width - 1 - width // 2)[::-1]
+
+
+def _head(text: str, width: int) -> str:
+    used = 0
+    for index, char in enumerate(text):
+        used += _columns_of(char)
+        if used > width:
+            return text[:index]
+    return text
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """Break into lines of at most `width` columns, between words where that is possible. Never fewer than one line.
+
+    A path stays whole even where it is longer: people copy it.
+    """
+    lines = [""]
+    for word in text.split(" "):
+        rest = word
+        while True:
+            joined = f"{lines[-1]} {rest}" if lines[-1] else rest
+            if columns(joined) <= width:
+                lines[-1] = joined
+                break
+            if lines[-1]:
+                lines.append("")
+            elif "/" not in rest and len(head := _head(rest, width) or rest[:1]) < len(rest):
+                lines[-1], rest = head, rest[len(head) :]
+                lines.append("")
+            else:
+                lines[-1] = rest
+                break
+    return lines
+
+
+def hanging(first: str, text: str, width: int) -> list[str]:
+    """Put `first` before the text and wrap it; the further lines stand under where the text began."""
+    indent = columns(first)
+    lines = wrapped(text, max(width - indent, 20))  # Limit: narrower than 20 columns nothing can be read anyway
+    return [first + lines[0], *(" " * indent + line for line in lines[1:])]
+
+
+def table(
+    header: Sequence[str], rows: Sequence[Sequence[str]], width: int, *, numbers: Sequence[int] = ()
+) -> list[str]:
+    """Lay rows out under a header so that each line fits `width`; the widest text column gives way first.
+
+    `numbers` are the indexes of columns that stand to the right and are never shortened.
+    """
+    widths = [max(columns(cell) for cell in column) for column in zip(header, *rows, strict=True)]
+    texts = [index for index in range(len(header)) if index not in numbers]
+    while (over := sum(widths) + 2 * len(widths) - width) > 0:
+        widest = max(texts, key=lambda index: widths[index])
+        if widths[widest] <= 8:  # noqa: PLR2004 - Limit: below eight columns a name says nothing; the line is then too long
+            break
+        widths[widest] -= min(over, max(1, widths[widest] // 4), widths[widest] - 8)
+    lines = []
+    for cells in (header, *rows):
+        placed = [
+            right(cell, size) if index in numbers else left(middle(cell, size), size)
+            for index, (cell, size) in enumerate(zip(cells, widths, strict=True))
+        ]
+        lines.append(("  " + "  ".join(placed)).rstrip())
+    return lines
+
+
+def coloured(text: str, colour: str, *, on: bool) -> str:
+    """Give the text in a colour of click, or unchanged where colour is off."""
+    return click.style(text, fg=colour) if on else text

@@ -1,0 +1,266 @@
+"""Verdicts that need other rows: keys, rows loaded before, references. Only rows that are still good are judged.
+
+`staged` is never updated: `gone` holds the rows that left the good ones (reason 0: quarantined), `late` the failures.
+An UPDATE would move rows, and record numbers are rowids.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import duckdb
+
+from pratique.engines.duckdb_relations import registered
+from pratique.engines.duckdb_session import Session, refused
+from pratique.errors import ConfigurationError, InternalError
+from pratique.model import DuckQuery, Lookup, Rows, Target
+from pratique.schema import Reference, Schema
+from pratique.schema.compile import Rule
+from pratique.schema.sql import identifier, literal
+
+# Reasons in `gone`; 0 is quarantined.
+SKIPS = {1: "identical", 2: "superseded", 3: "loaded before"}
+IDENTICAL, SUPERSEDED, LOADED_BEFORE = SKIPS
+
+_THERE = "_there"
+
+
+def stored(schema: Schema, name: str, prefix: str = "") -> str:
+    """SQL for a field's value as the destination holds it: itself, its SHA-256, or `***`."""
+    column = prefix + identifier(name)
+    store = schema.field(name).store
+    if store == "hash":
+        return f"sha256({column}::VARCHAR)"
+    if store == "mask":
+        return f"CASE WHEN {column} IS NOT NULL THEN '***' END"
+    return column
+
+
+class LateJudge:
+    """Judges keys, then references, on the table `staged` of a session; counts how many rows each rule decided."""
+
+    def __init__(self, session: Session, schema: Schema, target: Target, lookup: Lookup | None) -> None:
+        self._session = session
+        self._schema = schema
+        self._target = target
+        self._lookup = lookup
+        self._shrunk = False
+        self.decided: dict[int, int] = {}
+        session.run("CREATE TABLE gone (rid BIGINT, reason UTINYINT)")
+        session.run("CREATE TABLE late (rid BIGINT, rule SMALLINT, n BIGINT, low BIGINT, high BIGINT)")
+
+    def judge(self, rules: tuple[Rule, ...]) -> None:
+        """Judge every key in the schema's order, among the rows that the key before left; then all references."""
+        for rule in rules:
+            if rule.scope == "key":
+                self._key(rule)
+        references = [rule for rule in rules if rule.scope == "reference"]
+        if references:
+            self._references(references)
+
+    def good(self, place: str = "") -> str:
+        """FROM item and condition of the rows that are good so far, under the alias `s`; `place` qualifies tables."""
+        anti = f" ANTI JOIN {place}gone g ON s.rowid = g.rid" if self._shrunk else ""
+        return f"{place}staged s{anti} WHERE NOT s._held AND NOT s._out"
+
+    def _leave(self, query: str) -> None:
+        """Take rows (rid, reason) away from the good ones; each at most once."""
+        if self._session.count(f"INSERT INTO gone {query}"):
+            self._shrunk = True
+
+    # --- keys -------------------------------------------------------------------------------------------------
+
+    def _key(self, rule: Rule) -> None:
+        columns = [f"s.{identifier(name)}" for name in rule.fields]
+        complete = " AND ".join(f"{column} IS NOT NULL" for column in columns)
+        self.decided[rule.number] = self._session.count(f"SELECT count(*) FROM {self.good()} AND {complete}")
+        # A window, because GROUP BY holds every key in memory where a window spills.
+        doubled = self._session.count(
+            "CREATE OR REPLACE TABLE doubled AS SELECT rid FROM (SELECT s.rowid AS rid, count(*) OVER (PARTITION BY "
+            f"{', '.join(columns)}) AS n FROM {self.good()} AND {complete}) WHERE n > 1"
+        )
+        if doubled:
+            self._resolve(rule)
+        if self._target.disposition == "append" and self._lookup is not None:
+            self._loaded_before(rule, self._lookup)
+        self._session.run("DROP TABLE doubled")
+
+    def _resolve(self, rule: Rule) -> None:
+        """Among rows that share a key: copies are skipped, the latest wins where that is declared, others are held.
+
+        A key that only warns skips and holds nothing.
+        """
+        every = ", ".join(f"s.{identifier(item.name)}" for item in self._schema.fields)
+        key = ", ".join(identifier(name) for name in rule.fields)
+        keep = self._target.keep if rule.fields == self._target.key else None
+        order = f"s.{identifier(keep)}" if keep else "NULL"
+        self._session.run(
+            f"CREATE OR REPLACE TABLE sharing AS WITH copies AS (SELECT s.rowid AS rid, {every}, {order} AS _keep, "
+            f"row_number() OVER (PARTITION BY {every} ORDER BY s.rowid) AS _copy "
+            "FROM staged s JOIN doubled d ON s.rowid = d.rid), "
+            f"best AS (SELECT *, max(_keep) OVER (PARTITION BY {key}) AS _best FROM copies), "
+            "ranked AS (SELECT *, _keep IS NOT DISTINCT FROM _best AS _latest FROM best) "
+            "SELECT rid, _copy, _latest, count(*) OVER w AS n, min(rid) OVER w AS low, max(rid) OVER w AS high, "
+            "count(*) FILTER (WHERE _latest AND _copy = 1) OVER w AS versions "
+            f"FROM ranked WINDOW w AS (PARTITION BY {key})"
+        )
+        held = "_latest AND versions > 1" if rule.holds else "true"  # a warning counts every row that shares a key
+        self._session.run(f"INSERT INTO late SELECT rid, {rule.number}, n, low, high FROM sharing WHERE {held}")
+        if rule.holds:
+            self._leave(
+                f"SELECT * FROM (SELECT rid, CASE WHEN NOT _latest THEN {SUPERSEDED} WHEN versions > 1 THEN 0 "
+                f"WHEN _copy > 1 THEN {IDENTICAL} END AS reason FROM sharing) WHERE reason IS NOT NULL"
+            )
+        self._session.run("DROP TABLE sharing")
+
+    def _loaded_before(self, rule: Rule, lookup: Lookup) -> None:
+        """Against the rows there: an identical one makes this row `loaded before`, a different one holds it."""
+        schema = self._schema
+        unusable = [name for name in rule.fields if schema.field(name).store in {"mask", "drop"}]
+        if unusable:
+            raise ConfigurationError(
+                f"{rule.name} cannot be judged against the rows of {self._target.table}: {unusable[0]} is not stored",
+                where=schema.field(unusable[0]).where,
+                hint="use `store: hash` for this field, or another key",
+            )
+        names = tuple(item.name for item in schema.fields if item.store != "drop")
+        complete = " AND ".join(f"s.{identifier(name)} IS NOT NULL" for name in rule.fields)
+        keys = ", ".join(f"{stored(schema, name, 's.')} AS {identifier(name)}" for name in rule.fields)
+        query = f"SELECT {keys} FROM {self.good()} AND {complete}"
+        with self._existing(lookup, self._target.table, names, query) as there:
+            if there is None:
+                return
+            same_key = " AND ".join(f"{stored(schema, name, 's.')} = e.{identifier(name)}" for name in rule.fields)
+            same_row = " AND ".join(
+                f"{stored(schema, name, 's.')} IS NOT DISTINCT FROM e.{identifier(name)}" for name in names
+            )
+            with _blaming(f"{rule.name} against {self._target.table}", schema.path):
+                met = self._session.count(
+                    "CREATE OR REPLACE TABLE met AS SELECT rid FROM (SELECT s.rowid AS rid, * EXCLUDE (_raw) "
+                    f"FROM {self.good()} AND {complete}) s SEMI JOIN {there} e ON {same_key}"
+                )
+                if met and rule.holds:
+                    self._leave(
+                        f"SELECT rid, {LOADED_BEFORE} FROM (SELECT s.rowid AS rid, s.* EXCLUDE (_raw) FROM staged s "
+                        f"JOIN met m ON s.rowid = m.rid) s SEMI JOIN {there} e ON {same_row}"
+                    )
+        self._session.run(
+            f"INSERT INTO late SELECT rid, {rule.number}, NULL, NULL, NULL FROM met ANTI JOIN gone USING (rid)"
+        )
+        if rule.holds:
+            self._leave("SELECT rid, 0 FROM met ANTI JOIN gone USING (rid)")
+        self._session.run("DROP TABLE met")
+
+    @contextmanager
+    def _existing(
+        self, lookup: Lookup, table: str, names: tuple[str, ...], keys: str, *, own: bool = True
+    ) -> Iterator[str | None]:
+        """Give the rows of a table as a FROM item, without those that this load replaces; None if there is no table."""
+        superseded = self._target.supersedes if own else ()
+        asked = (*names, "_load_id") if superseded else names
+        with lookup.existing(table, asked, DuckQuery(self._session.connection, keys)) as rows:
+            if rows is None:
+                yield None
+                return
+            if rows.duckdb is not None and rows.duckdb.connection is self._session.connection:
+                item = f"({rows.duckdb.sql})"
+            else:
+                item = self._copied(rows)
+            if superseded:
+                replaced = ", ".join(literal(load) for load in superseded)
+                item = f"(SELECT * FROM {item} WHERE coalesce(_load_id NOT IN ({replaced}), true))"
+            yield item
+
+    def _copied(self, rows: Rows) -> str:
+        """A table with rows that come as Arrow, which can be read once only."""
+        self._session.run(f"DROP TABLE IF EXISTS {_THERE}")
+        batches = rows.batches()
+        first = next(batches, None)
+        if first is None:
+            nothing = ", ".join(f"NULL AS {identifier(column.name)}" for column in rows.columns)
+            return f"(SELECT {nothing} WHERE false)"
+        with registered(self._session, "_existing_rows", itertools.chain([first], batches)):
+            self._session.run(f"CREATE TABLE {_THERE} AS SELECT * FROM _existing_rows")
+        return _THERE
+
+    # --- references -------------------------------------------------------------------------------------------
+
+    def _references(self, rules: list[Rule]) -> None:
+        """Judge all references on the same rows; a reference to the load itself again until nothing more falls."""
+        by_name = {item.name: item for item in self._schema.references}
+        pairs = [(rule, by_name[rule.name]) for rule in rules]
+        for rule, _ in pairs:
+            complete = " AND ".join(f"s.{identifier(name)} IS NOT NULL" for name in rule.fields)
+            self.decided[rule.number] = self._session.count(f"SELECT count(*) FROM {self.good()} AND {complete}")
+        fallen = self._fall(pairs)
+        own = [pair for pair in pairs if pair[1].parent == self._schema.name and pair[0].holds]
+        while own and fallen:
+            fallen = self._fall(own)
+
+    def _fall(self, pairs: list[tuple[Rule, Reference]]) -> int:
+        """Judge each reference once, then take the rows away; how many rows went."""
+        before = self._session.count("SELECT count(*) FROM gone")
+        for rule, reference in pairs:
+            self._reference(rule, reference)
+        holding = [str(rule.number) for rule, _ in pairs if rule.holds]
+        if holding:
+            self._leave(
+                f"SELECT DISTINCT rid, 0 FROM late ANTI JOIN gone USING (rid) WHERE rule IN ({', '.join(holding)})"
+            )
+        return self._session.count("SELECT count(*) FROM gone") - before
+
+    def _reference(self, rule: Rule, reference: Reference) -> None:
+        schema = self._schema
+        itself = reference.parent == schema.name
+        if self._lookup is None and not itself:
+            self.decided[rule.number] = 0
+            return
+        table = self._target.table if itself else self._target.parents.get(reference.parent, reference.parent)
+        children = [stored(schema, name, "s.") for name in reference.fields]
+        complete = " AND ".join(f"s.{identifier(name)} IS NOT NULL" for name in reference.fields)
+        match = " AND ".join(
+            f"{child} = e.{identifier(name)}" for child, name in zip(children, reference.parent_fields, strict=True)
+        )
+        wanted = ", ".join(
+            f"{child} AS {identifier(name)}" for child, name in zip(children, reference.parent_fields, strict=True)
+        )
+        names = ", ".join(identifier(name) for name in reference.parent_fields)
+        parents: list[str] = []
+        with self._parents(table, reference, f"SELECT {wanted} FROM {self.good()} AND {complete}", itself) as there:
+            if there is not None:
+                parents.append(f"SELECT {names} FROM {there}")
+            if itself:
+                own = ", ".join(
+                    f"{stored(schema, name, 's.')} AS {identifier(name)}" for name in reference.parent_fields
+                )
+                parents.append(f"SELECT {own} FROM {self.good()}")
+            lonely = f" ANTI JOIN ({' UNION ALL '.join(parents)}) e ON {match}" if parents else ""
+            every = ", ".join(f"s.{identifier(name)}" for name in reference.fields)
+            with _blaming(rule.name, reference.where):
+                self._session.run(
+                    f"INSERT INTO late SELECT s.rid, {rule.number}, NULL, NULL, NULL FROM "
+                    f"(SELECT s.rowid AS rid, {every} FROM {self.good()} AND {complete}) s{lonely}"
+                )
+
+    @contextmanager
+    def _parents(self, table: str, reference: Reference, keys: str, itself: bool) -> Iterator[str | None]:  # noqa: FBT001
+        """Give the parent rows in the destination. A table that this load replaces has none that will stay."""
+        if self._lookup is None or (itself and self._target.disposition == "replace"):
+            yield None
+            return
+        with self._existing(self._lookup, table, reference.parent_fields, keys, own=itself) as there:
+            yield there
+
+
+@contextmanager
+def _blaming(what: str, where: str) -> Iterator[None]:
+    """Name the rule whose values cannot be compared with those in the destination."""
+    try:
+        yield
+    except InternalError as error:
+        cause = error.__cause__
+        if isinstance(cause, (duckdb.BinderException, duckdb.ConversionException)):
+            raise refused(what, cause, where) from cause
+        raise

@@ -1,0 +1,7 @@
+"""Pipelines: run them by name, or from Python; the sources that Python users name."""
+
+from pratique.ingestion.pipeline import DataIngestionPipeline
+from pratique.ingestion.run import run_pipeline
+from pratique.sources.csv_source import CSVDataSource
+
+__all__ = ["CSVDataSource", "DataIngestionPipeline", "run_pipeline"]

@@ -1,0 +1,147 @@
+"""One run of one pipeline: everything is opened, the story told, the report written."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from datetime import UTC, datetime
+
+from pratique import accounting
+from pratique.destinations import open_destination
+from pratique.destinations.base import Destination
+from pratique.engines import open_engine
+from pratique.errors import InterruptedRunError, PratiqueError
+from pratique.events import Emit, Event, RunFinished, RunStarted
+from pratique.ingestion.story import PipelineRun, now, problem_of
+from pratique.ledger import open_ledger
+from pratique.ledger.base import RunHandle
+from pratique.model import Problem, RunOutcome, RunReport, SourceReport
+from pratique.project import Project
+from pratique.quarantine import Quarantine
+from pratique.sources import ReadLimits
+
+
+def _silent(_: Event) -> None:
+    """Nobody listens."""
+
+
+def _outcome(reports: Sequence[SourceReport], *, strict: bool) -> tuple[RunOutcome, int]:
+    """The run's outcome and exit code out of its sources': partial as soon as some failed and some did not."""
+    bad = [report for report in reports if report.outcome in {"failed", "gated"}]
+    good = [report for report in reports if report.outcome in {"loaded", "unchanged"}]
+    held = any(report.held for report in good)
+    if bad and not good:
+        gated = all(report.outcome == "gated" for report in bad)
+        first = bad[0].problem
+        return ("gated" if gated else "failed"), (first.exit_code if first else 5)
+    if bad or held:
+        return "partial", 8
+    if strict and accounting.total(reports).quarantined:
+        return "gated", 1
+    return "done", 0
+
+
+def run_pipeline(
+    project: Project,
+    name: str,
+    *,
+    emit: Emit = _silent,
+    dry_run: bool = False,
+    strict: bool = False,
+    destination: Destination | None = None,
+) -> RunReport:
+    """Run pipelines/NAME.yaml once and say what became of every record; the report carries failures and the exit code.
+
+    Raises ConfigurationError for a mistake in what people wrote, AlreadyRunningError while another process runs this
+    pipeline, StateError if the state folder cannot be used: before there is a run. `dry_run` reads and judges, and
+    leaves no trace. `strict` makes quarantined records exit code 1. Stopped by KeyboardInterrupt, it reports what was
+    committed, exit code 7. `destination` stands in for the one that the pipeline names (for connectors under test).
+    """
+    pipeline = project.pipeline(name)
+    settings = project.config.settings
+    state = project.config.root / settings.state.path
+    destination = destination or open_destination(
+        pipeline.destination.type,
+        pipeline.destination.path,
+        lock_timeout_seconds=settings.limits.lock_timeout_seconds,
+        name=pipeline.destination.name,
+    )
+    engine = open_engine(
+        state / "tmp",
+        memory_limit=settings.limits.memory,
+        threads=settings.limits.threads,
+        max_temp_directory_size=settings.limits.temporary_disk,
+        record_bytes_max=settings.limits.record_bytes_max,
+        paths=destination.paths(),
+    )
+    limits = ReadLimits(
+        record_bytes_max=settings.limits.record_bytes_max,
+        columns_max=settings.limits.columns_max,
+        files_per_load_max=settings.limits.files_per_load_max,
+    )
+    ledger = open_ledger(state / "ledger.sqlite")
+    begun: AbstractContextManager[RunHandle | None] = (
+        nullcontext() if dry_run else ledger.begin(
+            pipeline.name, pipeline.environment, sources=[plan.name for plan in pipeline.sources]
+        )
+    )
+    with begun as handle:
+        run = PipelineRun(
+            pipeline,
+            destination,
+            engine,
+            Quarantine(state / "quarantine", ledger),
+            limits,
+            emit,
+            handle.run_id if handle else uuid.uuid4().hex,
+            handle.started_at if handle else datetime.now(UTC),
+            handle,
+        )
+        report = _told_run(run, strict=strict)
+        if handle:
+            handle.finish(report)
+        run.tell(RunFinished, report=report)
+        return report
+
+
+def _told_run(run: PipelineRun, *, strict: bool) -> RunReport:
+    """Run every source and write the report, also when an error or a signal ends the run early."""
+    pipeline = run.pipeline
+    run.tell(
+        RunStarted,
+        environment=pipeline.environment,
+        started_at=run.started_at.isoformat(timespec="milliseconds"),
+        sources=tuple(plan.name for plan in pipeline.sources),
+        dry_run=run.handle is None,
+    )
+    problem: Problem | None = None
+    outcome: RunOutcome | None = None
+    code = 0
+    try:
+        run.sources()
+    except PratiqueError as error:
+        problem, outcome, code = problem_of(error), "failed", error.exit_code
+    except KeyboardInterrupt:
+        stopped = InterruptedRunError(
+            "the run was told to stop; what was committed stays",
+            hint=f"pratique run {pipeline.name} --env {pipeline.environment} goes on from there",
+        )
+        problem, outcome, code = problem_of(stopped), "interrupted", stopped.exit_code
+    reports = tuple(run.reports[plan.name] for plan in pipeline.sources if plan.name in run.reports)
+    if outcome is None:
+        outcome, code = _outcome(reports, strict=strict)
+    return RunReport(
+        run_id=run.run_id,
+        pipeline=pipeline.name,
+        environment=pipeline.environment,
+        outcome=outcome,
+        exit_code=code,
+        started_at=run.started_at.isoformat(timespec="milliseconds"),
+        ended_at=now(),
+        sources=reports,
+        problem=problem,
+        notices=pipeline.notices,
+        dry_run=run.handle is None,
+        destination=pipeline.destination.name,
+    )

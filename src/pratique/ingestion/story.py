@@ -1,0 +1,388 @@
+"""The story: land, read, judge, split, load or quarantine, account, tell. The order of the steps is the guarantee."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from pratique import accounting, failpoints
+from pratique.destinations.base import Destination
+from pratique.engines.base import Engine, Staged
+from pratique.errors import (
+    DestinationMovedError,
+    GateError,
+    PratiqueError,
+    SourceError,
+)
+from pratique.events import (
+    Emit,
+    Event,
+    LoadCommitted,
+    QuarantineWritten,
+    RowsStaged,
+    RunReconciled,
+    SourceFailed,
+    SourceIngested,
+    SourceLanded,
+    SourceSkipped,
+)
+from pratique.ledger.base import RunHandle
+from pratique.model import (
+    Cause,
+    HeldFile,
+    Landed,
+    Marker,
+    Position,
+    Problem,
+    Segment,
+    SourceReport,
+    Stamp,
+    Tally,
+    Target,
+    Written,
+    load_id,
+)
+from pratique.project import Pipeline, SourcePlan
+from pratique.quarantine import Quarantine, held_records, masked_causes
+from pratique.schema.gate import gate, warnings
+from pratique.sources import ReadLimits, open_source
+from pratique.sources.base import Source
+
+if TYPE_CHECKING:
+    pass
+
+# Limit: how often a load is judged anew because another pipeline committed into its table meanwhile.
+JUDGED_AGAIN_MAX: Final = 5
+
+
+def now() -> str:
+    """UTC, ISO 8601 with milliseconds."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def problem_of(error: PratiqueError) -> Problem:
+    """The error as the report keeps it."""
+    return Problem(error.code, error.message, error.hint, error.where, error.exit_code)
+
+
+@dataclass(slots=True)
+class _Progress:
+    """What became of one source so far: its loads of this run."""
+
+    tallies: list[Tally] = field(default_factory=list)
+    written: list[Written] = field(default_factory=list)
+    causes: list[tuple[Cause, ...]] = field(default_factory=list)
+    loaded: set[str] = field(default_factory=set)
+    known: dict[str, None] = field(default_factory=dict)
+    held: dict[str, HeldFile] = field(default_factory=dict)
+    evidence: Tally | None = None  # of a load that the gate refused
+
+
+@dataclass(slots=True)
+class PipelineRun:
+    """One run of one pipeline: its sources in order, each told from the others."""
+
+    pipeline: Pipeline
+    destination: Destination
+    engine: Engine
+    quarantine: Quarantine
+    limits: ReadLimits
+    emit: Emit
+    run_id: str
+    started_at: datetime
+    handle: RunHandle | None  # None: a dry run, which leaves no trace
+    markers: list[Marker] = field(default_factory=list)
+    progress: dict[str, _Progress] = field(default_factory=dict)
+    reports: dict[str, SourceReport] = field(default_factory=dict)
+
+    def sources(self) -> None:
+        """Ingest every source whose parents did not fail; an error of one never stops the others."""
+        self.markers = list(self.destination.markers(self.pipeline.name))
+        if self.handle:
+            reconciled = self.handle.reconcile(self.markers)
+            if reconciled.recovered or reconciled.abandoned:
+                self.tell(RunReconciled, recovered=tuple(reconciled.recovered), abandoned=tuple(reconciled.abandoned))
+        for plan in self.pipeline.sources:
+            began = time.monotonic()
+            failed = [name for name in plan.parents if self.reports[name].outcome in {"failed", "gated", "not run"}]
+            if failed:
+                problem = Problem("parent", f"its parent {failed[0]} failed", f"repair {failed[0]} and run again")
+                self.reports[plan.name] = self._report(plan, "not run", problem, began)
+                self.tell(SourceSkipped, source=plan.name, parent=failed[0])
+                continue
+            try:
+                self._loads(plan)
+            except PratiqueError as error:
+                outcome = "gated" if isinstance(error, GateError) else "failed"
+                self.reports[plan.name] = self._report(plan, outcome, problem_of(error), began)
+                self.tell(SourceFailed, source=plan.name, report=self.reports[plan.name])
+            else:
+                outcome = "loaded" if self.progress[plan.name].tallies else "unchanged"
+                self.reports[plan.name] = self._report(plan, outcome, None, began)
+                self.tell(SourceIngested, source=plan.name, report=self.reports[plan.name])
+
+    def _loads(self, plan: SourcePlan) -> None:
+        """Ingest load after load until nothing new is left."""
+        progress = self.progress.setdefault(plan.name, _Progress())
+        source = open_source(
+            plan.name,
+            path=plan.path,
+            base=plan.base,
+            format=plan.format,
+            schema=plan.schema,
+            disposition=plan.write,
+            on_new_version=plan.on_new_version,
+            overrides=plan.overrides,
+            limits=self.limits,
+        )
+        while self._ingest(plan, source, progress):
+            continue
+        if progress.held and not progress.tallies and not progress.known:
+            first = next(iter(progress.held.values()))
+            raise SourceError(first.reason, where=first.version.name, hint=first.hint)
+
+    def _ingest(self, plan: SourcePlan, source: Source, progress: _Progress) -> bool:
+        """Bring one load from its source to its destination, once; True if further files wait.
+
+        The order is the delivery guarantee: nothing has an effect before gate and balance (Invariant 2), quarantine is
+        durable before the commit, the commit before the ledger (Invariant 3).
+        """
+        landed = source.land(self._position(plan))  # Invariant 1: immutable, fingerprinted, counted
+        failpoints.hit("source.landed")
+        progress.known.update(
+            (version.name, None) for version in landed.skipped if version.name not in progress.loaded
+        )
+        progress.held.update({held.version.name: held for held in landed.held})
+        if not landed.files:
+            return False
+        self.tell(
+            SourceLanded,
+            source=plan.name,
+            files=len(landed.files),
+            records=landed.count,
+            size_bytes=sum(file.version.size for file in landed.files),
+            files_known=len(landed.skipped),
+            files_held=len(landed.held),
+        )
+        versions = tuple(file.version for file in landed.files)
+        stamp = Stamp(
+            plan.name,
+            self.run_id,
+            load_id(self.pipeline.name, plan.name, plan.write, versions, self._replaced(plan, landed)),
+            self.started_at,
+        )
+        for again in range(JUDGED_AGAIN_MAX):
+            try:
+                self._load(plan, landed, stamp, progress)
+            except DestinationMovedError:
+                if again == JUDGED_AGAIN_MAX - 1:
+                    raise
+            else:
+                break
+        progress.loaded.update(version.name for version in versions)
+        return landed.more and self.handle is not None
+
+    def _load(self, plan: SourcePlan, landed: Landed, stamp: Stamp, progress: _Progress) -> None:
+        lookup = self.destination.lookup()
+        target = self._target(plan, landed)
+        began = now()
+        with _closing(self.engine.stage(landed, plan.schema, target, stamp, lookup)) as staged:
+            failpoints.hit("rows.staged")
+            tally = staged.tally
+            self.tell(
+                RowsStaged,
+                source=plan.name,
+                load_id=stamp.load_id,
+                read=tally.read,
+                good=tally.good,
+                quarantined=tally.quarantined,
+                skipped=tally.skipped,
+                quality=tally.quality()[0],
+            )
+            accounting.balance(landed, tally)  # Invariant 6
+            self._gate(plan, landed, staged, progress)  # Invariant 2
+            failpoints.hit("gate.passed")
+            collector = accounting.CauseCollector(landed)
+            if self.handle is None:
+                for _ in collector.watch(staged.quarantined()):
+                    pass
+                self._settled(progress, tally, Written(tally.good), masked_causes(collector.causes(), plan.schema))
+                return
+            attempt = self.handle.attempt(stamp.load_id, plan.name)
+            segment = self._quarantined(
+                plan, landed, staged, stamp, attempt, collector
+            )  # Invariant 3: before the commit
+            with self.destination.begin(stamp.load_id, lookup) as load:
+                written = load.write(staged.good(), target)
+                account = accounting.settle(
+                    tally, written, segment
+                )  # Invariant 6: as destination and segment report it
+                landed.verify()  # Invariant 1: still the input that was judged
+                marker = load.commit(  # Invariant 4: rows and marker in one transaction
+                    Marker(
+                        load_id=stamp.load_id,
+                        attempt=attempt,
+                        run_id=self.run_id,
+                        pipeline=self.pipeline.name,
+                        source=plan.name,
+                        table=plan.table,
+                        disposition=plan.write,
+                        schema=plan.schema.name,
+                        schema_version=plan.schema.version,
+                        files=tuple(file.version for file in landed.files),
+                        account=account,
+                        written=written,
+                        segment=segment,
+                        causes=masked_causes(collector.causes(), plan.schema),
+                        tally=_told(plan, tally),
+                        started_at=began,
+                    )
+                )
+        self.markers.append(marker)
+        self.handle.record(marker)
+        self._settled(progress, tally, written, marker.causes)
+        self.tell(
+            LoadCommitted,
+            source=plan.name,
+            load_id=marker.load_id,
+            attempt=attempt,
+            table=plan.table,
+            account=marker.account,
+            written=marker.written,
+        )
+
+    def _gate(self, plan: SourcePlan, landed: Landed, staged: Staged, progress: _Progress) -> None:
+        """Refuse a load that is not good enough; what was found stays as evidence in the report."""
+        reasons = gate(plan.schema, staged.tally, plan.max_share)
+        if not reasons:
+            return
+        collector = accounting.CauseCollector(landed)
+        for _ in collector.watch(staged.quarantined()):
+            pass
+        progress.evidence = staged.tally
+        progress.causes.append(masked_causes(collector.causes(), plan.schema))
+        raise GateError(
+            "; ".join(reasons),
+            hint=f"nothing was published; correct the input or the schema {plan.schema.name}, then run again",
+            facts={"reasons": reasons},
+        )
+
+    def _quarantined(
+        self, plan: SourcePlan, landed: Landed, staged: Staged, stamp: Stamp, attempt: int,
+        collector: accounting.CauseCollector,
+    ) -> Segment | None:  # fmt: skip
+        records = held_records(
+            landed,
+            collector.watch(staged.quarantined()),
+            pipeline=self.pipeline.name,
+            table=plan.table,
+            schema=plan.schema,
+            stamp=stamp,
+            attempt=attempt,
+        )
+        segment = self.quarantine.write(self.pipeline.name, stamp.load_id, attempt, records)
+        if segment:
+            self.tell(QuarantineWritten, source=plan.name, load_id=stamp.load_id, segment=segment)
+        return segment
+
+    def _settled(self, progress: _Progress, tally: Tally, written: Written, causes: tuple[Cause, ...]) -> None:
+        progress.tallies.append(tally)
+        progress.written.append(written)
+        progress.causes.append(causes)
+
+    def _mine(self, plan: SourcePlan) -> list[Marker]:
+        return [marker for marker in self.markers if marker.source == plan.name]
+
+    def _position(self, plan: SourcePlan) -> Position:
+        """Where the source stands, by the markers alone (Invariant 4)."""
+        mine = self._mine(plan)
+        latest = mine[-1].files if mine else ()
+        if plan.on_new_version == "replace":  # a file that returns to an earlier content is a new version again
+            return Position(tuple({version.name: version for marker in mine for version in marker.files}.values()), latest)
+        return Position(tuple(dict.fromkeys(version for marker in mine for version in marker.files)), latest)
+
+    def _target(self, plan: SourcePlan, landed: Landed) -> Target:
+        return Target(
+            table=plan.table,
+            disposition=plan.write,
+            key=plan.schema.primary_key,
+            keep=plan.keep,
+            lineage=self.pipeline.lineage,
+            supersedes=self._replaced(plan, landed) if landed.supersedes else (),
+            parents=plan.reference_tables,
+        )
+
+    def _replaced(self, plan: SourcePlan, landed: Landed) -> tuple[str, ...]:
+        """Ids of the loads whose rows this one takes the place of: part of its own id, so that A, B, A are three loads.
+
+        A corrected file replaces its own rows; refused where they were loaded together with other files'.
+        """
+        mine = self._mine(plan)
+        if plan.write == "replace":
+            return (mine[-1].load_id,) if mine else ()
+        newest = {version.name: marker for marker in mine for version in marker.files}
+        replaced = [newest[name] for name in landed.supersedes]
+        for marker in replaced:
+            if len(marker.files) > 1:
+                raise SourceError(
+                    f"its rows were loaded together with {len(marker.files) - 1} other files and cannot be told apart",
+                    where=landed.supersedes[0],
+                    hint="set on_new_version: replace before the first load, or reload the source with write: replace",
+                )
+        return tuple(marker.load_id for marker in replaced)
+
+    def tell(self, kind: type[Event], **facts: Any) -> None:
+        """Emit an event of this run (Invariant 7: whoever listens cannot fail it)."""
+        self.emit(kind(pipeline=self.pipeline.name, run_id=self.run_id, **facts))
+
+    def _report(self, plan: SourcePlan, outcome: Any, problem: Problem | None, began: float) -> SourceReport:
+        progress = self.progress.get(plan.name, _Progress())
+        tally = accounting.summed_tally(progress.tallies)
+        judged = progress.evidence or tally
+        quality, dimensions = judged.quality()
+        written = accounting.summed_written(progress.written)
+        return SourceReport(
+            source=plan.name,
+            table=plan.table,
+            outcome=outcome,
+            account=accounting.account_of(tally, written) if progress.tallies or outcome == "unchanged" else None,
+            written=written if progress.tallies else None,
+            disposition=plan.write,
+            quality=quality,
+            dimensions=dimensions,
+            warnings=warnings(plan.schema, judged),
+            causes=accounting.summed_causes(progress.causes),
+            sets=judged.sets,
+            changed=judged.changed,
+            files_loaded=len(progress.loaded),
+            files_known=tuple(sorted(progress.known)),
+            held=tuple(progress.held.values()),
+            newest=judged.newest,
+            problem=problem,
+            seconds=round(time.monotonic() - began, 3),
+        )
+
+
+def _told(plan: SourcePlan, tally: Tally) -> Mapping[str, Any]:
+    """What the report says of a load beyond its account, as plain values for the marker."""
+    quality, dimensions = tally.quality()
+    return {
+        "quality": quality,
+        "dimensions": dimensions,
+        "warnings": [asdict(rule) for rule in warnings(plan.schema, tally)],
+        "changed": dict(tally.changed),
+        "newest": tally.newest,
+    }
+
+
+@contextmanager
+def _closing(staged: Staged) -> Iterator[Staged]:
+    """Free what judging took, whatever happens."""
+    try:
+        yield staged
+    finally:
+        staged.close()

@@ -1,0 +1,40 @@
+"""The form of the ledger's file, step by step. A released step is never changed; a new one is put behind it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
+    (
+        """CREATE TABLE runs (
+            run_id TEXT PRIMARY KEY,
+            pipeline TEXT NOT NULL,
+            started_at TEXT NOT NULL,
+            outcome TEXT NOT NULL,
+            report TEXT NOT NULL
+        )""",
+        "CREATE INDEX runs_by_start ON runs (started_at)",
+        "CREATE INDEX runs_by_pipeline ON runs (pipeline, started_at)",
+        "CREATE INDEX runs_by_outcome ON runs (pipeline, outcome)",
+        """CREATE TABLE attempts (
+            load_id TEXT NOT NULL,
+            attempt INTEGER NOT NULL,
+            run_id TEXT NOT NULL,
+            source TEXT NOT NULL,
+            PRIMARY KEY (load_id, attempt)
+        )""",
+        "CREATE INDEX attempts_by_run ON attempts (run_id)",
+        """CREATE TABLE loads (
+            load_id TEXT NOT NULL,
+            run_id TEXT NOT NULL,
+            pipeline TEXT NOT NULL,
+            attempt INTEGER NOT NULL,
+            committed_at TEXT NOT NULL,
+            sequence INTEGER NOT NULL,
+            marker TEXT NOT NULL,
+            PRIMARY KEY (load_id, run_id)
+        )""",
+        "CREATE INDEX loads_by_pipeline ON loads (pipeline, committed_at, sequence)",
+        "CREATE INDEX loads_by_run ON loads (run_id)",
+    ),
+)

@@ -1,0 +1,274 @@
+"""File sources: which files are new, and each of them described, fingerprinted and counted."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pratique.errors import ConfigurationError, SourceError
+from pratique.model import (
+    Disposition,
+    FileVersion,
+    HeldFile,
+    Landed,
+    LandedFile,
+    Part,
+    Position,
+    RawRecord,
+)
+from pratique.schema import Dialect, Schema
+from pratique.sources.base import Probe, ReadLimits
+from pratique.sources.files.pattern import Candidate, PathPattern
+from pratique.sources.files.survey import Descriptor, Survey, check_kind, join_forms, kind, open_inside
+
+FORMATS: tuple[str, ...] = ("csv", "jsonl", "parquet")
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A candidate after its survey; equal while the file is unchanged."""
+
+    candidate: Candidate
+    real: Path
+    descriptor: Descriptor
+    survey: Survey
+
+    @property
+    def version(self) -> FileVersion:
+        return FileVersion(self.candidate.name, self.survey.sha256, self.survey.size)
+
+    @property
+    def landed(self) -> LandedFile:
+        survey = self.survey
+        return LandedFile(
+            self.real, self.version, survey.records, survey.first_number, self.candidate.captures, survey.blank_lines
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """Gives records back as they stand in the landed files."""
+
+    surveys: Mapping[str, Survey]
+
+    def records(self, part: Part, file: LandedFile, numbers: Sequence[int]) -> Iterator[RawRecord]:
+        """Yield the records of `file` with these numbers, ascending, each once."""
+        del part
+        return self.surveys[file.version.name].records_of(numbers)
+
+
+@dataclass(slots=True)
+class _Plan:
+    """What one `land` has chosen so far."""
+
+    chosen: list[_Found] = field(default_factory=list)
+    skipped: list[FileVersion] = field(default_factory=list)
+    held: list[HeldFile] = field(default_factory=list)
+    supersedes: list[str] = field(default_factory=list)
+    more: bool = False
+
+
+@dataclass(slots=True)
+class FileSource:
+    """The files that a path pattern names, below `base`. Holds nothing open between two calls."""
+
+    name: str
+    path: str
+    base: Path
+    format: str
+    schema: Schema
+    disposition: Disposition = "append"
+    on_new_version: str | None = None
+    overrides: tuple[tuple[Mapping[str, str], Dialect], ...] = ()
+    limits: ReadLimits = field(default_factory=ReadLimits)
+    _pattern: PathPattern = field(init=False, repr=False)
+    _surveys: dict[str, _Found] = field(default_factory=dict, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.format not in FORMATS:
+            near = difflib.get_close_matches(self.format, FORMATS, 1)
+            hint = f"did you mean {near[0]}?" if near else "served are " + ", ".join(FORMATS)
+            raise ConfigurationError(f"the format {self.format!r} of the source {self.name} is not served", hint=hint)
+        self._pattern = PathPattern(self.path, self.base)
+
+    def probe(self) -> Probe:
+        """Look for files, without opening any."""
+        try:
+            files = self._pattern.files()
+        except SourceError as error:
+            return Probe(False, error.message)
+        return Probe(bool(files), f"{len(files):,} files match {self.path!r} in {self.base}")
+
+    def land(self, since: Position) -> Landed:
+        """Describe the files that are new since `since`, at most `files_per_load_max` of them; each is read once.
+
+        A file that cannot be read or does not fit is held and blocks itself only; a `replace` source however lands
+        nothing while one of its files is held, because the table would lose that file's rows. Files known by their
+        hash, and second copies, are `skipped`. Raises SourceError if there is no file at all.
+        """
+        candidates = self._candidates(since)
+        plan = self._plan_replace(candidates, since) if self.disposition == "replace" else self._plan(candidates, since)
+        return self._landed(plan)
+
+    def _candidates(self, since: Position) -> list[Candidate]:
+        candidates = self._pattern.files()
+        if not candidates and (not since.known or self.disposition == "replace"):
+            raise SourceError(
+                f"no file matches {self.path!r} in {self.base}",
+                hint="check the path of the source; hidden files are not matched"
+                + ("; the table keeps its rows" if since.known else ""),
+            )
+        return candidates
+
+    def _plan_replace(self, candidates: list[Candidate], since: Position) -> _Plan:
+        plan = _Plan()
+        hashes: set[str] = set()
+        for candidate in candidates:
+            found = self._survey(candidate, plan, frozenset())
+            if found is None:
+                continue
+            if found.survey.sha256 in hashes:
+                plan.skipped.append(found.version)
+            else:
+                hashes.add(found.survey.sha256)
+                plan.chosen.append(found)
+        versions = [found.version for found in plan.chosen]
+        if plan.held:
+            plan.chosen.clear()
+        elif versions and set(versions) == set(since.latest):
+            plan.chosen.clear()
+            plan.skipped = [*versions, *plan.skipped]
+        return plan
+
+    def _plan(self, candidates: list[Candidate], since: Position) -> _Plan:
+        plan = _Plan()
+        hashes = {version.sha256 for version in since.known}
+        names = {version.name for version in since.known}
+        for candidate in candidates:
+            found = self._survey(candidate, plan, hashes)
+            if found is None:
+                continue
+            if found.survey.sha256 in hashes:
+                plan.skipped.append(found.version)
+                continue
+            again = candidate.name in names
+            if again and not self._accepts_new_version(found, plan):
+                continue
+            alone = self.on_new_version == "replace"  # its rows are found again by the id of its load
+            if plan.chosen and (alone or len(plan.chosen) >= self.limits.files_per_load_max):
+                plan.more = True
+                break
+            hashes.add(found.survey.sha256)
+            plan.chosen.append(found)
+            if alone:
+                plan.supersedes += [candidate.name] if again else []
+                plan.more = candidate is not candidates[-1]
+                break
+        return plan
+
+    def _accepts_new_version(self, found: _Found, plan: _Plan) -> bool:
+        refused = self.on_new_version == "refuse"
+        if not refused and (self.on_new_version or self.disposition == "merge" or self.schema.keys):
+            return True
+        hint = (
+            "`on_new_version: refuse` is declared; give the file a new name"
+            if refused
+            else "declare `on_new_version: replace | merge | append | refuse`, or give the schema a primaryKey"
+        )
+        plan.held.append(HeldFile(found.version, "it has new content under a known name", hint))
+        return False
+
+    def _survey(self, candidate: Candidate, plan: _Plan, known: set[str] | frozenset[str]) -> _Found | None:
+        """Survey a file, or remember why it is held; a file that is known by its hash is skipped whatever it is."""
+        before = self._surveys.get(candidate.name)
+        if before is not None and _unchanged(before):
+            return before
+        try:
+            found = self._open(candidate)
+        except SourceError as error:
+            sha256 = str(error.facts.get("sha256", ""))
+            version = FileVersion(candidate.name, sha256, int(error.facts.get("size", 0)))
+            if sha256 in known:
+                plan.skipped.append(version)
+            else:
+                plan.held.append(HeldFile(version, error.message, error.hint))
+            return None
+        self._surveys[candidate.name] = found
+        return found
+
+    def _open(self, candidate: Candidate) -> _Found:
+        if candidate.problem:
+            raise SourceError(candidate.problem, hint=f"the path is {self.path!r}")
+        handle, real = open_inside(candidate.path, self.base)
+        try:
+            check_kind(handle)
+            before = Descriptor.of(os.fstat(handle))
+            survey = self._surveyor(candidate)(handle, real)
+            same = before == Descriptor.of(os.fstat(handle)) == Descriptor.of(real.stat())
+        except OSError as error:
+            raise SourceError(f"it cannot be read: {error.strerror}", hint="run again when it can") from error
+        finally:
+            os.close(handle)
+        if not same or survey.size != before.size:
+            raise SourceError("it changed while it was read", hint="run again when its sender has finished it")
+        return _Found(candidate, real, before, survey)
+
+    def _surveyor(self, candidate: Candidate) -> Callable[[int, Path], Survey]:
+        if self.format == "csv":
+            from pratique.sources.files.csv_file import survey_csv  # noqa: PLC0415 - a run needs one format
+
+            dialect = self._dialect(candidate.captures)
+            return lambda handle, path: survey_csv(handle, path, self.schema, dialect, self.limits)
+        if self.format == "jsonl":
+            from pratique.sources.files.jsonl import survey_jsonl  # noqa: PLC0415 - a run needs one format
+
+            return lambda handle, path: survey_jsonl(handle, path, self.schema, self.limits)
+        from pratique.sources.files.parquet import survey_parquet  # noqa: PLC0415 - it opens DuckDB
+
+        return lambda handle, path: survey_parquet(handle, path, self.schema, self.limits)
+
+    def _dialect(self, captures: Mapping[str, str]) -> Dialect:
+        for when, dialect in self.overrides:
+            if all(captures.get(name) == value for name, value in when.items()):
+                return dialect
+        return self.schema.dialect
+
+    def _landed(self, plan: _Plan) -> Landed:
+        groups: dict[tuple[object, ...], list[_Found]] = {}
+        for found in plan.chosen:
+            groups.setdefault(kind(found.survey.form), []).append(found)
+        parts = tuple(
+            Part(join_forms([found.survey.form for found in group]), tuple(found.landed for found in group))
+            for group in groups.values()
+        )
+        chosen = tuple(plan.chosen)
+        return Landed(
+            source=self.name,
+            parts=parts,
+            reader=_Reader({found.candidate.name: found.survey for found in chosen}),
+            skipped=tuple(plan.skipped),
+            held=tuple(plan.held),
+            more=plan.more,
+            supersedes=tuple(plan.supersedes),
+            verify=lambda: _verify(chosen),
+        )
+
+
+def _unchanged(found: _Found) -> bool:
+    try:
+        return Descriptor.of(found.candidate.path.stat()) == found.descriptor
+    except OSError:
+        return False
+
+
+def _verify(chosen: Sequence[_Found]) -> None:
+    """Raise SourceError if a file is no longer what was fingerprinted."""
+    for found in chosen:
+        if not _unchanged(found):
+            raise SourceError(
+                f"{found.candidate.name} changed while it was read",
+                hint="nothing of it was loaded; run again when its sender has finished it",
+            )

@@ -1,0 +1,230 @@
+"""What all specs share: strict pydantic models, and mistakes told in plain words at their place in the file."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import typing
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, NoReturn, Protocol, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints, ValidationError
+
+from pratique.documents import KeyPath, Secret
+from pratique.errors import ConfigurationError
+
+NAME_PATTERN: Final = r"^[a-z0-9][a-z0-9_-]{0,63}$"
+Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
+Free = dict[str, Any]
+
+
+class Spec(BaseModel):
+    """Unknown keys are refused, nothing is converted in silence, and a spec never changes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True)
+
+
+AnySpec = TypeVar("AnySpec", bound=Spec)
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """One thing that is wrong in a file: where (`file:line:column`), what, and what to do."""
+
+    where: str
+    message: str
+    hint: str = ""
+
+
+def refuse(mistakes: Iterable[Mistake]) -> None:
+    """Raise ConfigurationError if there are mistakes: the first is its message, the rest stand in `facts["more"]`."""
+    found = sorted(dict.fromkeys(mistakes), key=lambda mistake: _order(mistake.where))
+    if found:
+        first, *rest = found
+        more = [{"where": item.where, "message": item.message, "hint": item.hint} for item in rest]
+        raise ConfigurationError(
+            first.message, where=first.where, hint=first.hint, facts={"more": more} if more else None
+        )
+
+
+def _order(where: str) -> tuple[str, int, int]:
+    """Sorts places as they stand in the file."""
+    name, _, rest = where.partition(":")
+    numbers = [int(part) for part in rest.split(":") if part.isdecimal()]
+    return name, *[*numbers, 0, 0][:2]  # type: ignore[return-value]
+
+
+def nearest(name: str, known: Iterable[str], what: str = "known") -> str:
+    """The hint for a name that does not exist: the nearest one that does, and all of them."""
+    names = sorted(known)
+    near = difflib.get_close_matches(name.lower(), [item.lower() for item in names], n=1, cutoff=0.6)
+    meant = next((item for item in names if near and item.lower() == near[0]), None)
+    listed = f"{what}: {', '.join(names)}" if names else f"{what}: none"
+    return f'did you mean "{meant}"? ({listed})' if meant else listed
+
+
+def share(value: Any) -> Any:
+    """A share of rows: `0.001` or `"0.1 %"`, between 0 and 1."""
+    number = value
+    if isinstance(value, str) and (match := re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*%\s*", value)):
+        number = float(match[1]) / 100
+    if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number <= 1:
+        raise ValueError('expected a share: a number from 0 to 1, or a percentage such as "0.1 %"')
+    return float(number)
+
+
+def one_or_more(value: Any) -> Any:
+    """One text may stand for a list of one."""
+    return [value] if isinstance(value, str) else value
+
+
+Share = Annotated[float, BeforeValidator(share, json_schema_input_type=float | str)]
+Texts = Annotated[list[str], BeforeValidator(one_or_more, json_schema_input_type=str | list[str])]
+
+
+class Where(Protocol):
+    """Places a value in its file, or its key."""
+
+    def __call__(self, path: KeyPath, key: bool = False) -> str:  # noqa: FBT001, FBT002 - one word says it
+        """`file:line:column`."""
+        ...
+
+
+def parse(model: type[AnySpec], value: Any, where: Where, shown: Any = None) -> tuple[AnySpec | None, list[Mistake]]:
+    """`value` as a spec, or None and every mistake in it.
+
+    `where(path, key)` places a value, or its key if `key`. Messages show values as they stand in `shown` (default
+    `value`), where secrets may still be hidden.
+    """
+    try:
+        return model.model_validate(value), []
+    except ValidationError as error:
+        errors = error.errors(include_url=False)
+        root = value if shown is None else shown
+        return None, [_explain(model, root, item, where) for item in errors if not _misspelt(item, errors)]
+
+
+def _misspelt(item: Any, errors: list[Any]) -> bool:
+    """True if a key is missing only because it is written wrongly beside it, which is told already."""
+    *parent, key = item["loc"] or ("",)
+    return item["type"] == "missing" and any(
+        other["type"] == "extra_forbidden"
+        and list(other["loc"][:-1]) == parent
+        and difflib.get_close_matches(str(other["loc"][-1]).lower(), [str(key).lower()])
+        for other in errors
+    )
+
+
+def _explain(model: type[Spec], root: Any, item: Any, where: Where) -> Mistake:
+    path = _written(root, tuple(item["loc"]))
+    shown = _dotted(path)
+    kind, context, value = item["type"], item.get("ctx", {}), _at(root, path)
+    if kind == "extra_forbidden":
+        outer = f" in {_dotted(path[:-1])}" if path[:-1] else ""
+        return Mistake(
+            where(path, True), f'unknown key "{path[-1]}"{outer}', nearest(str(path[-1]), _known(model, path[:-1]))
+        )
+    if kind == "missing":
+        missing = item["loc"][-1]
+        outer = f" in {_dotted(path)}" if path else ""
+        return Mistake(where(path, False), f'"{missing}" is missing{outer}', f"add {missing}: …")
+    if kind == "string_pattern_mismatch" and context["pattern"] == NAME_PATTERN:
+        is_key = item["loc"][-1] == "[key]"
+        message = f"{shown}: {_show(path[-1] if is_key else value)} is not a name"
+        hint = "names: small letters, digits, _ and -, at most 64, first a letter or digit"
+        return Mistake(where(path, is_key), message, hint)
+    return Mistake(where(path, False), *_explain_value(kind, context, str(item["msg"]), shown, value))
+
+
+def _explain_value(kind: str, context: Any, told: str, shown: str, value: Any) -> tuple[str, str]:
+    """What is wrong with a value at the key path `shown`, and what to do."""
+    if kind == "value_error":
+        return f"{shown}: {context['error']}", ""
+    if kind in {"too_short", "string_too_short"}:
+        return f"{shown} is empty", "write at least one entry, or leave it out"
+    if kind == "literal_error":
+        choices = re.findall(r"'([^']*)'", context["expected"])
+        hint = nearest(value, choices, "expected") if isinstance(value, str) else f"expected: {', '.join(choices)}"
+        return f"{shown}: {_show(value)} is not one of {', '.join(choices)}", hint
+    expected = _EXPECTED.get(kind) or told.removeprefix("Input should be ")
+    hint = "put it in quotes" if kind == "string_type" and isinstance(value, int | float | bool) else ""
+    return f"{shown}: expected {expected}, found {_show(value)}", hint
+
+
+_EXPECTED: Final = {
+    "string_type": "text",
+    "bool_type": "true or false",
+    "int_type": "a whole number",
+    "string_pattern_mismatch": 'a size such as "700MB"',
+    "float_type": "a number",
+    "list_type": "a list",
+    "dict_type": "a mapping of names to values",
+    "model_type": "a mapping of keys to values",
+}
+
+
+def _show(value: Any) -> str:
+    """A value as people know it from their file; secrets stay hidden, long ones are cut."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list | tuple):
+        return "a list"
+    if isinstance(value, str):
+        return f'"{value}"' if len(value) <= 60 else f'"{value[:60]}…"'  # noqa: PLR2004 - a line of a terminal
+    return str(value) if isinstance(value, int | float | Secret) else type(value).__name__
+
+
+def _written(root: Any, path: Sequence[str | int]) -> KeyPath:
+    """The longest part of pydantic's location that exists in the value (it adds names of types and missing keys)."""
+    found: list[str | int] = []
+    for part in path:
+        in_list = isinstance(root, list) and isinstance(part, int) and part < len(root)
+        if not in_list and not (isinstance(root, dict) and part in root):
+            break
+        root = root[part]
+        found.append(part)
+    return tuple(found)
+
+
+def _at(value: Any, path: KeyPath) -> Any:
+    for part in path:
+        value = value[part]
+    return value
+
+
+def _dotted(path: KeyPath) -> str:
+    return (
+        "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".") or "the file"
+    )
+
+
+def _known(model: Any, path: KeyPath) -> list[str]:
+    """The keys that the spec at `path` knows."""
+    for part in path:
+        model = _step(model, part)
+    return [info.alias or name for name, info in model.model_fields.items()] if _is_spec(model) else []
+
+
+def _step(model: Any, part: str | int) -> Any:
+    if _is_spec(model):
+        inner = next((info.annotation for name, info in model.model_fields.items() if part in (info.alias, name)), None)
+    else:
+        inner = (typing.get_args(model) or (None,))[-1]
+    while typing.get_origin(inner) not in (None, list, dict):  # Annotated, Optional
+        inner = typing.get_args(inner)[0]
+    return inner
+
+
+def _is_spec(model: Any) -> bool:
+    return isinstance(model, type) and issubclass(model, Spec)
+
+
+def not_served(what: str, where: str, hint: str = "") -> NoReturn:
+    """Refuse a word of the language whose feature does not exist yet, instead of running without it."""
+    refuse([Mistake(where, f"{what} is not served yet", hint or "leave it out")])
+    raise AssertionError(what)

@@ -1,0 +1,96 @@
+"""Pipeline files: where data comes from, how it is written and where it goes, as people write it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BeforeValidator, Field
+
+from pratique.model import Disposition
+from pratique.specs.base import Free, Name, Share, Spec
+from pratique.specs.schema import DialectSpec
+
+SourceType = Literal["files", "api", "postgres", "mysql", "sqlite", "python"]
+LineageColumn = Literal["_source", "_file", "_row_number", "_ingestion_timestamp", "_run_id", "_load_id"]
+Text = Annotated[str, Field(min_length=1)]
+
+NOTICED_WORDS: Final = frozenset({"schedule", "expect"})  # not served yet, but the rows are right without them
+PIPELINE_WORDS: Final = frozenset({"together"})  # not served yet, and the result would be wrong without them
+SOURCE_WORDS: Final = frozenset({"get", "params", "paginate", "records", "cursor", "unit", "tables", "filter", "query"})
+DESTINATION_WORDS: Final = frozenset({"delete", "children"})
+
+
+def _when(value: Any) -> Any:
+    return (
+        {key: str(item) if isinstance(item, int) else item for key, item in value.items()}
+        if isinstance(value, dict)
+        else value
+    )
+
+
+class OverrideSpec(Spec):
+    """Another dialect for the files whose captures have these values."""
+
+    when: Annotated[dict[str, str], BeforeValidator(_when), Field(min_length=1)]
+    dialect: DialectSpec
+
+
+class SourceQuarantineSpec(Spec):
+    """When so much of a source is quarantined that nothing of it is loaded."""
+
+    max_share: Share | None = None
+
+
+class SourceSpec(Spec):
+    """One source with its schema and its table."""
+
+    type: SourceType = "files"
+    connection: Name | None = None
+    path: Text | None = None
+    format: Literal["csv", "jsonl", "parquet"] | None = None
+    schema_: Text | None = Field(None, alias="schema")
+    table: Text | None = None
+    write: Disposition | None = None
+    keep: Text | None = None
+    on_new_version: Literal["replace", "merge", "append", "refuse"] | None = None
+    overrides: list[OverrideSpec] = Field(default_factory=list)
+    quarantine: SourceQuarantineSpec = SourceQuarantineSpec()
+    description: str = ""
+    expect: Any = None
+    get: Any = None
+    params: Any = None
+    paginate: Any = None
+    records: Any = None
+    cursor: Any = None
+    unit: Any = None
+    tables: Any = None
+    filter: Any = None
+    query: Any = None
+
+
+class DestinationSpec(Spec):
+    """Where good rows go, and how they are written."""
+
+    connection: Name
+    table: Text | None = None
+    dataset: Text | None = None
+    write: Disposition | None = None
+    keep: Text | None = None
+    delete: Any = None
+    children: Any = None
+
+
+class PipelineSpec(Spec):
+    """A pipeline; `defaults` is already merged into each source."""
+
+    description: str = ""
+    owner: Any = None
+    schedule: Any = None
+    expect: Any = None
+    defaults: Free = Field(default_factory=dict)
+    sources: Annotated[dict[Name, SourceSpec], Field(min_length=1)]
+    destination: DestinationSpec
+    write: Disposition | None = None
+    together: Any = None
+    lineage: list[LineageColumn] = ["_load_id"]  # noqa: RUF012 - pydantic copies it
+    quarantine: SourceQuarantineSpec = SourceQuarantineSpec()

@@ -1,0 +1,57 @@
+"""Settings: what stands in config/*.yaml and in `PRATIQUE__…` variables, with every default."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from pratique.specs.base import Free, Name, Share, Spec
+
+Size = Annotated[str, StringConstraints(pattern=r"^[0-9]+(\.[0-9]+)? ?([KMGT]i?B|B)$")]
+
+
+class LoggingSpec(Spec):
+    """How much is logged."""
+
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
+
+
+class StateSpec(Spec):
+    """Where Pratique keeps its ledger, locks and quarantine."""
+
+    path: str = ".pratique"
+
+
+class LimitsSpec(Spec):
+    """A limit on everything; sizes are text such as `700MB`, `_max` counts."""
+
+    memory: Size = "600MB"
+    temporary_disk: Size = "20GB"
+    threads: int = Field(default_factory=lambda: len(os.sched_getaffinity(0)), ge=1, le=1024)
+    lock_timeout_seconds: float = Field(30, ge=0)
+    record_bytes_max: int = Field(16 * 1024 * 1024, ge=1024)
+    columns_max: int = Field(2000, ge=1)
+    files_per_load_max: int = Field(1000, ge=1)
+    records_in_memory_max: int = Field(1_000_000, ge=1)
+
+
+class QuarantineSpec(Spec):
+    """When so much is quarantined that nothing is loaded."""
+
+    max_share: Share = 0.10
+
+
+class SettingsSpec(Spec):
+    """All settings. `monitoring`, `alerts`, `retry` and `service` belong to features that are not built yet."""
+
+    logging: LoggingSpec = LoggingSpec()
+    state: StateSpec = StateSpec()
+    connections: dict[Name, Free] = Field(default_factory=dict)
+    limits: LimitsSpec = LimitsSpec()
+    quarantine: QuarantineSpec = QuarantineSpec()
+    monitoring: Free = Field(default_factory=dict)
+    alerts: Free = Field(default_factory=dict)
+    retry: Free = Field(default_factory=dict)
+    service: Free = Field(default_factory=dict)

@@ -1,0 +1,223 @@
+"""The examples of the language page: what is served is planned in full, what is not says so at its place."""
+
+from __future__ import annotations
+
+import pytest
+
+from pratique.errors import ConfigurationError
+from pratique.schema import Check, Dialect, FieldType, Reference
+
+PARTNER_SALES = """\
+description: Sales that partners send once a month
+owner: {team: partners, tier: 2, runbook: wiki/sales}     # routes alerts
+schedule: {cron: "0 7 * * *", timezone: Europe/Berlin}
+sources:
+  sales:
+    type: files
+    connection: partner_s3                                # config: {url: s3://bucket/in, …secrets by reference}
+    path: "{partner}/sales_{period:%Y-%m}*.csv"           # captures are usable as path.partner, path.period
+    schema: sales@2                                       # without @: the latest
+    on_new_version: replace                               # a corrected file replaces its own rows: replace | merge | append | refuse
+    overrides: [{when: {partner: acme}, dialect: {encoding: windows-1252}}]
+    expect: {each: [partner, period], by: "day 5 09:00"}  # judged by the clock, also when nothing runs
+    quarantine: {max_share: 0.02}                         # above it the gate fails
+destination: {connection: warehouse, table: partner.sales, write: append}   # append | replace | merge
+"""
+
+SALES = """\
+schema: sales
+version: 2
+primaryKey: [partner, order_id]
+extraFields: reject                                       # reject | drop | keep | evolve
+dialect: {delimiter: ";", footer: "^Summe;"}              # words of Table Dialect; encoding, quoteChar, escapeChar, headerRows, commentChar …
+timezone: Europe/Berlin                                   # of datetimes without one
+defaults: {decimalChar: ",", groupChar: ".", missingValues: ["", n/a], trim: true}
+fields:                                                   # order is the order of the table
+  order_id: {from: [Bestellnr, Order No], required: true} # header aliases; without `from` the field's own name
+  sold_on:  {from: Datum, type: date, format: "%d.%m.%Y"}
+  amount:   {from: Betrag, type: "decimal(12,2)", minimum: 0}
+  email:    {from: E-Mail, format: email, sensitive: true, store: hash}     # keep | hash | mask | drop in the destination
+  partner:  {from: path.partner}
+  period:   {from: path.period, type: date}
+  net:      {from: "= amount / 1.19", type: "decimal(12,2)", round: half_even}  # an expression of the rule language
+filter: "sold_on >= DATE '2020-01-01'"                    # rows left out are skipped under this name, on the account
+checks:
+  in_period: "date_trunc('month', sold_on) = period"      # short form: severity quarantine
+  no_gaps:   {rule: "count(*) > 0", scope: set, severity: fail}
+  big_order: {rule: "amount < 100000", severity: warn, at_most: 0.1 %, where: "partner <> 'globex'"}
+references: {partner: partners.id}
+"""
+
+CRM_CONTACTS = """\
+expect: {success_within: 2h}
+sources:
+  contacts:
+    type: api
+    connection: crm
+    get: /v2/contacts
+    params: {updated_since: "{cursor}"}
+    paginate: {next: paging.next}                         # next | link_header | page | offset | cursor
+    records: "data[*]"
+    cursor: {field: updated_at, start: "2024-01-01", lookback: 10m}
+    schema: contact
+destination: {connection: pg, table: crm.contact, write: merge, keep: latest(updated_at), delete: {when: archived, mode: soft}}
+"""
+
+SHOP = """\
+defaults: {type: postgres, connection: shop_ro, cursor: {field: updated_at, lookback: 1h}}   # merged into each source
+sources:
+  customers: {table: customers}
+  orders:    {table: orders, filter: "status <> 'draft'"}
+  items:     {table: order_items, cursor: null, write: replace}
+together: {snapshot: one, commit: one}                    # one view of the source, one commit, parents first
+destination: {connection: lake, dataset: "shop_{env}", write: merge}
+"""
+
+WEBSHOP = """\
+sources:
+  orders:
+    type: api
+    connection: webshop
+    get: /orders
+    paginate: {page: page}
+    records: "orders[*]"
+    unit: document                                        # one bad line holds the whole order; `row`: only the line
+    tables:
+      order: {schema: order}
+      line:  {schema: line, unnest: "lines[*]", add: {order_id: parent.id, line_no: position}}
+destination: {connection: dwh, write: merge, children: replace}
+"""
+
+
+@pytest.fixture
+def partners(folder):
+    """The project of the first example, with its files on this machine."""
+    folder.write({
+        "config/default.yaml": "connections:\n  warehouse: {url: duckdb://w.duckdb}\n  partner_s3: {url: file://in}\n",
+        "pipelines/partner_sales.yaml": PARTNER_SALES,
+        "schemas/sales.yaml": SALES,
+        "schemas/partners.yaml": "primaryKey: id\nfields: {id: {}}\n",
+    })  # fmt: skip
+    return folder
+
+
+def test_the_example_of_files_is_planned_in_full(partners) -> None:
+    """Every word of the pipeline example reaches the plan; words that change no row are noticed."""
+    pipeline = partners.project().pipeline("partner_sales")
+    (plan,) = pipeline.sources
+    assert (plan.name, plan.type, plan.format, plan.table) == ("sales", "files", "csv", "partner.sales")
+    assert (plan.write, plan.on_new_version, plan.keep, plan.max_share) == ("append", "replace", None, 0.02)
+    assert plan.path == "{partner}/sales_{period:%Y-%m}*.csv"
+    assert plan.base == partners.root / "in"
+    assert plan.overrides == (({"partner": "acme"}, Dialect(delimiter=";", footer="^Summe;", encoding="windows-1252")),)
+    assert plan.reference_tables == {"partners": "partners"}
+    assert plan.parents == ()
+    assert pipeline.description == "Sales that partners send once a month"
+    assert pipeline.notices == ("schedule is not served yet", "sources.sales.expect is not served yet")
+    assert pipeline.lineage == ("_load_id",)
+    assert (pipeline.destination.type, pipeline.destination.name) == ("duckdb", "warehouse")
+    assert pipeline.destination.path == partners.root / "w.duckdb"
+
+
+def test_the_example_of_a_schema_means_what_the_page_says(partners) -> None:
+    """Every word of the schema example stands in the schema; defaults reach the fields for whose type they make sense."""
+    schema = partners.project().schema("sales@2")
+    assert (schema.name, schema.version, schema.extra_fields, schema.timezone) == (
+        "sales",
+        2,
+        "reject",
+        "Europe/Berlin",
+    )
+    assert schema.primary_key == ("partner", "order_id")
+    assert schema.dialect == Dialect(delimiter=";", footer="^Summe;")
+    assert [field.name for field in schema.fields] == [
+        "order_id",
+        "sold_on",
+        "amount",
+        "email",
+        "partner",
+        "period",
+        "net",
+    ]
+    order_id, amount, email = schema.field("order_id"), schema.field("amount"), schema.field("email")
+    assert order_id.aliases == ("Bestellnr", "Order No")
+    assert order_id.required
+    assert order_id.decimal_char == "."
+    assert schema.field("partner").required, "fields of the primary key are required"
+    assert (amount.type, amount.minimum, amount.decimal_char, amount.group_char) == (
+        FieldType("decimal", 12, 2),
+        "0",
+        ",",
+        ".",
+    )
+    assert amount.missing_values == ("", "n/a")
+    assert amount.trim
+    assert (email.format, email.sensitive, email.store) == ("email", True, "hash")
+    assert (schema.field("period").capture, schema.field("period").aliases) == ("period", ())
+    net = schema.field("net")
+    assert (net.expression, net.round, net.aliases) == ("amount / 1.19", "half_even", ())
+    assert schema.filter == "sold_on >= DATE '2020-01-01'"
+    where = "schemas/sales.yaml"
+    assert schema.checks == (
+        Check("in_period", "date_trunc('month', sold_on) = period", where=f"{where}:18:14"),
+        Check("no_gaps", "count(*) > 0", "set", "fail", where=f"{where}:19:14"),
+        Check("big_order", "amount < 100000", "row", "warn", 0.001, "partner <> 'globex'", f"{where}:20:14"),
+    )
+    assert schema.references == (
+        Reference("reference.partner", ("partner",), "partners", ("id",), where=f"{where}:21:23"),
+    )
+
+
+def test_the_example_with_its_cloud_is_refused_at_the_connection(partners) -> None:
+    """A connection to S3 is not served yet, and the error stands at its url."""
+    partners.write({
+        "config/default.yaml": "connections:\n  warehouse: {url: duckdb://w.duckdb}\n  partner_s3: {url: s3://bucket/in}\n"
+    })  # fmt: skip
+    with pytest.raises(ConfigurationError, match="kind s3 is not served yet") as caught:
+        partners.project().pipeline("partner_sales")
+    assert caught.value.where == "config/default.yaml:3:21"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            CRM_CONTACTS,
+            {
+                "4:11": "sources.contacts: type api is not served yet",
+                "6:5": "sources.contacts.get is not served yet",
+                "10:5": "sources.contacts.cursor is not served yet",
+                "12:91": "destination.delete is not served yet",
+            },
+        ),
+        (
+            SHOP,
+            {
+                "1:18": "type postgres is not served yet",
+                "1:49": "cursor is not served yet",
+                "6:1": "together is not served yet",
+            },
+        ),
+        (
+            WEBSHOP,
+            {
+                "3:11": "sources.orders: type api is not served yet",
+                "8:5": "sources.orders.unit is not served yet",
+                "9:5": "sources.orders.tables is not served yet",
+                "12:46": "destination.children is not served yet",
+            },
+        ),
+    ],
+)
+def test_examples_of_later_features_parse_and_say_what_is_not_served(
+    folder, text: str, expected: dict[str, str]
+) -> None:
+    """Words without which the result would be wrong are refused, each at its place."""
+    folder.write({"pipelines/later.yaml": text})
+    with pytest.raises(ConfigurationError) as caught:
+        folder.project().pipeline("later")
+    error = caught.value
+    told = {error.where: error.message} | {item["where"]: item["message"] for item in error.facts["more"]}
+    for place, message in expected.items():
+        assert message in told[f"pipelines/later.yaml:{place}"]
+    assert all(message.endswith("is not served yet") for message in told.values())
