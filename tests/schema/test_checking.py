@@ -56,7 +56,7 @@ WRONG = {
     "no digits": (with_field(type=FieldType("decimal", 0, 0)), "no such digits"),
     "too many digits": (with_field(type=FieldType("decimal", 39, 2)), "no such digits"),
     "scale above precision": (with_field(type=FieldType("decimal", 2, 3)), "no such digits"),
-    "same marks": (with_field(type=INTEGER, group_char="."), "two different single characters"),
+    "same marks": (with_field(type=FieldType("number"), group_char="."), "two different single characters"),
     "digit as mark": (with_field(type=INTEGER, group_char="0"), "two different single characters"),
     "true is false": (with_field(type=FieldType("boolean"), false_values=("1",)), "cannot mean true and false"),
     "expression and aliases": (with_field(expression="a", aliases=("x",)), "from an expression and from elsewhere"),

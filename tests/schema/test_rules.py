@@ -107,13 +107,14 @@ def test_computed_fields_may_name_computed_fields() -> None:
     ]
 
 
-def test_the_filter_leaves_out_good_rows_only() -> None:
-    """A row that is held for another reason stays held; a row with a missing value is not left out."""
+def test_a_row_that_is_left_out_is_not_judged() -> None:
+    """Where the filter is false nothing else counts; a row with a missing value is not left out."""
     schema = Schema("s", 1, (Field("a", FieldType("integer")), Field("b", required=True)), filter="a >= 10")
     judge = compile_schema(schema, [InputColumn("a"), InputColumn("b")])
-    rows = [["10", "x"], ["9", "x"], ["9", ""], ["", "x"], ["y", "x"]]
+    rows = [["10", "x"], ["9", "x"], ["9", ""], ["10", ""], ["", "x"], ["y", "x"]]
     assert rows_of(judge, rows, "_held, _out") == [
         (False, False),
+        (False, True),
         (False, True),
         (True, False),
         (False, False),
