@@ -58,7 +58,7 @@ class Judge:
         """One SELECT over `relation` (a FROM item with the inputs by header name); the session's TimeZone is UTC.
 
         Columns in order: every field, typed; the `carry` columns; `_failed` SMALLINT[] (numbers of failed row rules,
-        negative where undecided; NULL if none); `_held` BOOLEAN; `_out` BOOLEAN (left out by the filter, so not judged);
+        negative where undecided; NULL if none); `_held` BOOLEAN; `_out` BOOLEAN (left out by the filter, not judged);
         `_changed` SMALLINT[] (positions from 1 in `schema.fields` of values that trim or declared parsing rewrote; NULL
         if none); `_raw` STRUCT(header := raw value) where a rule failed or the record is malformed; `_malformed`.
         `captures` gives SQL over `relation`; `malformed` names its column that is not NULL for unreadable records.
