@@ -54,7 +54,9 @@ def test_a_text_is_stored_exactly_or_fails(group: dict) -> None:
         (row[0], "fail" if failed else "null" if value is None else "pass", value)
         for row, (value, failed, _, _) in zip(group["rows"], found, strict=True)
     ]
-    expected = [(row[0], row[1], row[2] if len(row) > 2 else row[0] if row[1] == "pass" else None) for row in group["rows"]]
+    expected = [
+        (row[0], row[1], row[2] if len(row) > 2 else row[0] if row[1] == "pass" else None) for row in group["rows"]
+    ]
     assert shown == expected
     for row, (_, failed, held, raw) in zip(group["rows"], found, strict=True):
         assert held == bool(failed)
@@ -173,6 +175,6 @@ def test_a_nested_or_binary_column_is_refused_for_a_text_field(given: str) -> No
         ("x", "uuid", False),
     ],
 )
-def test_literals_of_a_schema_are_values_of_their_type(text: str, declared: str, valid: bool) -> None:
+def test_literals_of_a_schema_are_values_of_their_type(text: str, declared: str, *, valid: bool) -> None:
     """A bound or an enum that is no value of its type is found before any data."""
     assert valid_literal(text, kind(declared)) is valid

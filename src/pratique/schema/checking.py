@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterator
 from typing import NoReturn
 
 from pratique.errors import ConfigurationError
@@ -15,6 +14,10 @@ from pratique.schema.rules import FORMATS, read, rules
 from pratique.schema.sql import identifier
 from pratique.schema.types import DIRECTIVES, NUMERIC, TEMPORAL, valid_literal
 
+FIELD_WORDS = (
+    *("type", "required", "enum", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
+    *("minLength", "maxLength", "pattern", "format", "unique"),
+)
 RESERVED = frozenset({*LINEAGE_COLUMNS, "_failed", "_held", "_out", "_changed", "_raw", "_malformed"})
 # Limit: DuckDB's widest decimal.
 PRECISION_MAX = 38
@@ -23,7 +26,7 @@ ROUND_PRECISION_MAX = 30
 
 
 def check(schema: Schema) -> None:
-    """Raise ConfigurationError, with file, line and column, for the first thing that cannot be right whatever the data."""
+    """Raise ConfigurationError, with its place, for the first thing that cannot be right whatever the data."""
     _names(schema)
     for item in schema.fields:
         _field(item, schema)
@@ -75,7 +78,6 @@ def _condition(schema: Schema, text: str, where: str, sql: str) -> None:
 
 def _names(schema: Schema) -> None:
     where = schema.path or schema.name
-    names = [item.name for item in schema.fields]
     seen: dict[str, str] = {}
     for item in schema.fields:
         if not item.name or "\0" in item.name or item.name.lower() in RESERVED:
@@ -87,32 +89,31 @@ def _names(schema: Schema) -> None:
                 "names differ by more than case",
             )
         seen[item.name.lower()] = item.name
-    if not names:
+    if not seen:
         _refuse(where, f"the schema `{schema.name}` has no fields", "declare at least one under `fields:`")
-    groups = [("primaryKey", schema.primary_key), *(("uniqueKeys", key) for key in schema.unique_keys)]
-    groups += [(f"the reference `{item.name}`", item.fields) for item in schema.references]
-    for group, fields in groups:
+    groups = [("primaryKey", schema.primary_key, where), *(("uniqueKeys", key, where) for key in schema.unique_keys)]
+    groups += [(f"the reference `{item.name}`", item.fields, item.where or where) for item in schema.references]
+    for group, fields, place in groups:
         for name in fields:
-            if name not in names:
-                _refuse(where, f"{group} names `{name}`, which is no field", near(name, names))
-    for item in schema.references:
-        if len(item.fields) != len(item.parent_fields):
-            _refuse(
-                item.where,
-                f"the reference `{item.name}` pairs {len(item.fields)} fields with {len(item.parent_fields)}",
-            )
-    taken = {"primaryKey", "filter", "malformed", *schema_rule_names(schema)}
+            if name not in seen.values():
+                _refuse(place, f"{group} names `{name}`, which is no field", near(name, list(seen.values())))
+    for reference in schema.references:
+        counts = len(reference.fields), len(reference.parent_fields)
+        if counts[0] != counts[1]:
+            message = f"the reference `{reference.name}` pairs {counts[0]} fields with {counts[1]}"
+            _refuse(reference.where or where, message, "name one field of the parent for each")
+    _check_names(schema)
+    _timezone(schema)
+
+
+def _check_names(schema: Schema) -> None:
+    taken = {"primaryKey", "filter", "malformed", *(name for name, _ in schema.keys)}
+    taken |= {"reference." + "+".join(item.fields) for item in schema.references}
+    taken |= {f"{item.name}.{word}" for item in schema.fields for word in FIELD_WORDS}
     for rule in schema.checks:
         if rule.name in taken:
             _refuse(rule.where, f"the name `{rule.name}` of a check is taken", "give the check another name")
         taken.add(rule.name)
-    _timezone(schema)
-
-
-def schema_rule_names(schema: Schema) -> Iterator[str]:
-    """Names of the keys' and references' rules, which no check may bear."""
-    yield from (name for name, _ in schema.keys)
-    yield from ("reference." + "+".join(item.fields) for item in schema.references)
 
 
 def _timezone(schema: Schema) -> None:
@@ -144,7 +145,7 @@ def _field(item: Field, schema: Schema) -> None:
     ):
         _refuse(
             where,
-            f"`{item.name}`: round needs an expression and an integer or a decimal of up to {ROUND_PRECISION_MAX} digits",
+            f"`{item.name}`: round needs an expression, and an integer or decimal of {ROUND_PRECISION_MAX} digits",
         )
     marks = [item.decimal_char, item.group_char or " "]
     same = item.decimal_char == item.group_char and kind != "integer"

@@ -58,7 +58,7 @@ class Judge:
         """One SELECT over `relation` (a FROM item with the inputs by header name); the session's TimeZone is UTC.
 
         Columns in order: every field, typed; the `carry` columns; `_failed` SMALLINT[] (numbers of failed row rules,
-        negative where undecided; NULL if none); `_held` BOOLEAN; `_out` BOOLEAN (left out by the filter, not held);
+        negative where undecided; NULL if none); `_held` BOOLEAN; `_out` BOOLEAN (left out by the filter, not judged);
         `_changed` SMALLINT[] (positions from 1 in `schema.fields` of values that trim or declared parsing rewrote; NULL
         if none); `_raw` STRUCT(header := raw value) where a rule failed or the record is malformed; `_malformed`.
         `captures` gives SQL over `relation`; `malformed` names its column that is not NULL for unreadable records.
@@ -118,7 +118,8 @@ class _Query:
         return self._verdicts()
 
     def _raw(self, relation: str) -> None:
-        columns = [f"{identifier(name)}" for name in self.carry]
+        malformed = identifier(self.malformed) if self.malformed else "CAST(NULL AS VARCHAR)"
+        columns = [identifier(name) for name in self.carry]
         columns += [
             f"{identifier(column.name)} AS {self.name('raw', at)}" for at, column in enumerate(self.judge.inputs)
         ]
@@ -126,9 +127,7 @@ class _Query:
             if item.capture is not None:
                 sql = self.captures.get(item.capture, "NULL")
                 columns.append(f"CAST({sql} AS VARCHAR) AS {self.name('capture', at)}")
-        columns.append(
-            f"{identifier(self.malformed) if self.malformed else 'CAST(NULL AS VARCHAR)'} AS {self.name('malformed', 0)}"
-        )
+        columns.append(f"{malformed} AS {self.name('malformed', 0)}")
         self.sql = f"(SELECT {', '.join(columns)} FROM {relation})"
 
     def _values(self) -> None:
@@ -245,13 +244,14 @@ class _Query:
             for rule, passed in verdicts
         ]
         raw = ", ".join(f"{literal(column.name)}: {self.name('raw', at)}" for at, column in enumerate(judge.inputs))
+        changes = [f"CASE WHEN {sql} THEN {at} END" for at, sql in self.changed]
         evidence = f"{bad} OR {held}"
         columns = [identifier(item.name) for item in judge.schema.fields] + [identifier(name) for name in self.carry]
         columns += [
             f"{_listed(bad, numbers)} AS _failed",
             f"{held} AS _held",
             f"{out} AS _out",
-            f"{_listed(' OR '.join(sql for _, sql in self.changed), [f'CASE WHEN {sql} THEN {at} END' for at, sql in self.changed])} AS _changed",
+            f"{_listed(' OR '.join(sql for _, sql in self.changed), changes)} AS _changed",
             f"{f'CASE WHEN {evidence} THEN {{{raw}}} END' if raw else 'NULL'} AS _raw",
             f"{malformed} AS _malformed",
         ]

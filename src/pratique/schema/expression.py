@@ -16,7 +16,7 @@ from typing import Any, Literal, NoReturn
 
 from pratique.errors import ConfigurationError
 from pratique.schema.functions import FUNCTIONS, UNITS
-from pratique.schema.sql import identifier
+from pratique.schema.sql import identifier, literal
 
 # Limit: longer rules than these are programs; the parser is recursive, and the depth bounds it.
 LENGTH_MAX = 4000
@@ -43,16 +43,55 @@ CASTS: dict[str, str] = {
     "uuid": "UUID",
 }
 _OPERATORS = frozenset(
-    "COMMA PLUS DASH SLASH MOD EQ NEQ LT LTE GT GTE DPIPE AND OR NOT IS NULL IN BETWEEN LIKE ILIKE ESCAPE CASE WHEN THEN "
-    "ELSE END TRUE FALSE NUMBER STRING".split()
+    {
+        "AND",
+        "OR",
+        "NOT",
+        "IS",
+        "NULL",
+        "IN",
+        "BETWEEN",
+        "LIKE",
+        "ILIKE",
+        "ESCAPE",
+        "CASE",
+        "WHEN",
+        "THEN",
+        "ELSE",
+        "END",
+    }
+    | {"TRUE", "FALSE"}
 )
+_SYMBOLS = frozenset({",", "+", "-", "/", "%", "=", "==", "<>", "!=", "<", "<=", ">", ">=", "||"})
 _PREFIXES = frozenset({"NOT", "DASH", "PLUS"})
+_AFTER_IS = frozenset({"NULL", "NOT", "TRUE", "FALSE", "DISTINCT"})
 _WORD = re.compile(r"[^\W\d]\w*")
+_NUMBER = re.compile(r"([0-9]+([.][0-9]*)?|[.][0-9]+)([eE][+-]?[0-9]+)?")
+# Kinds of nodes that a tree may hold, beside functions, whose names were all read before.
 _NODES = (
-    "Identifier Column Literal Boolean Null Add Sub Mul Div Mod Neg Paren EQ NEQ LT LTE GT GTE And Or Not Is In Between "
-    "Like ILike Escape DPipe Distinct NullSafeEQ NullSafeNEQ Interval Var DataType DataTypeParam Tuple Star Ordered"
-).split()
-_VALUES = "Literal Add Sub Mul Div Mod Neg DPipe Interval Null Tuple AggFunc".split()
+    *("Identifier", "Column", "Literal", "Boolean", "Null", "Paren", "Tuple", "Star", "Var", "Interval", "Distinct"),
+    *(
+        "Add",
+        "Sub",
+        "Mul",
+        "Div",
+        "Mod",
+        "Neg",
+        "DPipe",
+        "And",
+        "Or",
+        "Not",
+        "Is",
+        "In",
+        "Between",
+        "Like",
+        "ILike",
+        "Escape",
+    ),
+    *("EQ", "NEQ", "LT", "LTE", "GT", "GTE", "NullSafeEQ", "NullSafeNEQ", "DataType", "DataTypeParam"),
+)
+_VALUES = ("Literal", "Add", "Sub", "Mul", "Div", "Mod", "Neg", "DPipe", "Interval", "Null", "Tuple", "AggFunc")
+_TRUTHS = ("LogicalAnd", "LogicalOr")
 
 Scope = Literal["row", "set", "value"]
 
@@ -83,8 +122,8 @@ def parse(
     """The SQL of one expression over `fields`; `captures` gives the field that holds `path.x`.
 
     In the scope `set` every field stands inside an aggregate function; elsewhere none may be called. Division by zero
-    gives NULL, so that a rule is undecided, but infinity in the scope `value`, where NULL would pass for a value. Raises
-    ConfigurationError with `where` moved to the word that is refused.
+    gives NULL, so that a rule is undecided, but infinity in the scope `value`, where NULL would pass for a value.
+    Raises ConfigurationError with `where` moved to the word that is refused.
     """
     return _parse(text, fields, tuple(sorted(captures.items())), where, scope)
 
@@ -161,11 +200,27 @@ class _Reader:
 
     def _token(self, index: int) -> int:
         """Judge the token at `index`; the number of tokens that were used up."""
-        token, kind = self.tokens[index], self._kind(index)
+        token, kind, following = self.tokens[index], self._kind(index), self._kind(index + 1)
         if token.comments:
             self.refuse("a comment", token.start, "say it in `description`")
         if kind not in {"L_PAREN", "R_PAREN"} and self.calls:
             self.calls[-1].empty = False
+        if kind == "INTERVAL" and following in {"NUMBER", "STRING"}:
+            return self._interval(index)
+        if kind in {"DATE", "TIMESTAMP"} and following == "STRING":
+            return self._moment(index)
+        if kind == "ALIAS":
+            return self._cast(index)
+        if kind == "DISTINCT" or (kind == "FROM" and self._kind(index - 1) == "DISTINCT"):
+            self._distinct(index)
+        elif kind in {"L_PAREN", "R_PAREN", "STAR", "IDENTIFIER", "NUMBER", "STRING"}:
+            self._mark(index)
+        else:
+            return self._operator(index) or self._word(index)
+        return 1
+
+    def _mark(self, index: int) -> None:
+        token, kind = self.tokens[index], self._kind(index)
         if kind == "L_PAREN":
             self._open(None, token.start)
         elif kind == "R_PAREN":
@@ -174,37 +229,34 @@ class _Reader:
             self._star(index)
         elif kind == "IDENTIFIER":
             self._field(token.text, token.start)
-        elif kind == "INTERVAL" and self._kind(index + 1) in {"NUMBER", "STRING"}:
-            return self._interval(index)
-        elif kind in {"DATE", "TIMESTAMP"} and self._kind(index + 1) == "STRING":
-            return self._moment(index)
-        elif kind == "ALIAS":
-            return self._cast(index)
-        elif kind == "DISTINCT" or (kind == "FROM" and self._kind(index - 1) == "DISTINCT"):
-            self._distinct(index)
-        elif kind in _OPERATORS:
-            self._operator(index)
-        elif _WORD.fullmatch(token.text):
-            return self._word(index)
+        elif kind == "STRING":
+            self.written.append(literal(token.text))
+        elif _NUMBER.fullmatch(self._source(index)):
+            self.written.append(token.text)
         else:
-            self.refuse(
-                f"`{_clip(self.text[token.start : token.end + 1])}` is not part of the rule language", token.start
-            )
-        return 1
+            self.refuse(f"`{_clip(self._source(index))}` is not a number", token.start)
 
-    def _operator(self, index: int) -> None:
-        token, kind = self.tokens[index], self._kind(index)
+    def _source(self, index: int) -> str:
+        """The token as it was written: `~~` is LIKE for the parser, and `$$x$$` is x."""
+        token = self.tokens[index]
+        return self.text[token.start : token.end + 1]
+
+    def _operator(self, index: int) -> int:
+        """Write the operator at `index`; 0 if there is none."""
+        token, kind, written = self.tokens[index], self._kind(index), self._source(index)
+        if written not in _SYMBOLS and (kind not in _OPERATORS or written.upper() != kind):
+            return 0
         if kind == "COMMA" and self.calls:
             self.calls[-1].commas += 1
+        if kind == "IS" and self._kind(index + 1) not in _AFTER_IS:
+            self.refuse("`is` before a value", token.start, "`is null`, `is not null`, `=`")
         self.cases += (kind == "CASE") - (kind == "END")
         if self.cases > DEPTH_MAX:
             self.refuse(f"CASE nested more than {DEPTH_MAX} deep", token.start)
         if all(self._kind(index - back) in _PREFIXES for back in range(PREFIXES_MAX + 1)):
             self.refuse(f"`{token.text}` repeated", token.start)
-        written = self.text[token.start : token.end + 1]
-        if kind == "NUMBER" and not re.fullmatch(r"([0-9]+([.][0-9]*)?|[.][0-9]+)([eE][+-]?[0-9]+)?", written):
-            self.refuse(f"`{_clip(written)}` is not a number", token.start)
-        self.written.append("'" + token.text.replace("'", "''") + "'" if kind == "STRING" else token.text)
+        self.written.append(written)
+        return 1
 
     def _distinct(self, index: int) -> None:
         inside = self.calls[-1].function if self.calls else None
@@ -216,6 +268,8 @@ class _Reader:
 
     def _word(self, index: int) -> int:
         token, following = self.tokens[index], self._kind(index + 1)
+        if not _WORD.fullmatch(self._source(index)):
+            self.refuse(f"`{_clip(self._source(index))}` is not part of the rule language", token.start)
         if following == "L_PAREN":
             return self._function(index)
         if token.text == "path" and following == "DOT" and "path" not in self.fields:
@@ -248,7 +302,7 @@ class _Reader:
 
     def _unit(self, index: int) -> str:
         token = self.tokens[index] if index < len(self.tokens) else self.tokens[-1]
-        unit = token.text.lower().removesuffix("s")
+        unit = str(token.text).lower().removesuffix("s")
         if unit not in UNITS:
             self.refuse(f"`{_clip(token.text)}` is not a unit of time", token.start, near(unit, UNITS))
         return unit
@@ -326,6 +380,8 @@ class _Reader:
         call = self.calls.pop()
         self.written.append(")")
         if call.function is None:
+            if call.empty:
+                self.refuse("empty parentheses", call.offset)
             return
         function, given = FUNCTIONS[call.function], 0 if call.empty else call.commas + 1
         if given < function.least or (function.most is not None and given > function.most):
@@ -335,23 +391,26 @@ class _Reader:
         from sqlglot import exp, parse  # noqa: PLC0415
         from sqlglot.errors import SqlglotError  # noqa: PLC0415
 
-        allowed = tuple(getattr(exp, name) for name in _NODES)
+        allowed, values, truths = (
+            tuple(getattr(exp, name) for name in names) for names in ((*_NODES, "Func"), _VALUES, _TRUTHS)
+        )
         try:
             trees = parse(written, dialect="duckdb")
             if len(trees) != 1 or trees[0] is None:
                 self.refuse("not one expression")
-            for node in trees[0].walk():
-                if not isinstance(node, (*allowed, exp.Func)) or node.depth > NODE_DEPTH_MAX:
+            tree, root = trees[0], trees[0].unnest()
+            for node in tree.walk():
+                if not isinstance(node, allowed) or node.depth > NODE_DEPTH_MAX:
                     self.refuse(
                         f"a construct that the rule language does not have ({node.key}), or one nested too deep,"
                     )
-            if self.scope != "value" and isinstance(trees[0].unnest(), tuple(getattr(exp, name) for name in _VALUES)):
+            if self.scope != "value" and isinstance(root, values) and not isinstance(root, truths):
                 self.refuse(
                     "a value where a condition is needed", hint="compare it with something, such as `amount >= 0`"
                 )
-            for node in list(trees[0].find_all(exp.Div)) if self.scope != "value" else ():
+            for node in list(tree.find_all(exp.Div)) if self.scope != "value" else ():
                 node.set("expression", exp.Nullif(this=node.expression, expression=exp.Literal.number(0)))
-            return trees[0].sql(dialect="duckdb", identify=True)
+            return str(tree.sql(dialect="duckdb", identify=True))
         except (SqlglotError, RecursionError, AttributeError, ValueError, IndexError) as error:
             raise ConfigurationError(
                 f"cannot be read: `{_clip(self.text.strip())}`",

@@ -161,22 +161,26 @@ def rules(schema: Schema) -> tuple[Rule, ...]:
 
 
 def _field_rules(field: Field, schema: Schema) -> Iterator[Rule]:
-    column = identifier(field.name)
-    value = f"{column} IS NOT NULL"
-
-    def rule(word: str, sql: str, text: str, dimension: str = "validity", decided: str = value) -> Rule:
+    for word, sql, text in _promises(field, schema):
+        dimension, decided = (
+            ("completeness", "TRUE") if word == "required" else ("validity", f"{identifier(field.name)} IS NOT NULL")
+        )
         name = f"{field.name}.{word}"
-        return Rule(
+        yield Rule(
             0, name, field.name, "row", field.severity, dimension, sql, text, inputs=(field.name,), decided=decided
         )
 
+
+def _promises(field: Field, schema: Schema) -> Iterator[tuple[str, str, str]]:
+    """What a field declares, in the order in which it is told: word, SQL, text."""
+    column = identifier(field.name)
     if field.type.name != "string" or field.expression:  # a text is a text: that rule could not fail
-        yield rule("type", value, f"not {field.type}")
+        yield "type", f"{column} IS NOT NULL", f"not {field.type}"
     if field.required or field.name in schema.primary_key:
-        yield rule("required", value, "required, but missing", "completeness", "TRUE")
+        yield "required", f"{column} IS NOT NULL", "required, but missing"
     if field.enum is not None:
         listed = ", ".join(typed_literal(item, field.type, schema.timezone) for item in field.enum)
-        yield rule("enum", f"{column} IN ({listed})", "not one of " + ", ".join(field.enum))
+        yield "enum", f"{column} IN ({listed})", "not one of " + ", ".join(field.enum)
     for word, operator, bound, text in (
         ("minimum", ">=", field.minimum, "below minimum"),
         ("maximum", "<=", field.maximum, "above maximum"),
@@ -184,23 +188,24 @@ def _field_rules(field: Field, schema: Schema) -> Iterator[Rule]:
         ("exclusiveMaximum", "<", field.exclusive_maximum, "not below"),
     ):
         if bound is not None:
-            yield rule(
-                word, f"{column} {operator} {typed_literal(bound, field.type, schema.timezone)}", f"{text} {bound}"
-            )
+            yield word, f"{column} {operator} {typed_literal(bound, field.type, schema.timezone)}", f"{text} {bound}"
     if field.multiple_of is not None:
-        yield rule("multipleOf", _multiple(column, field), f"not a multiple of {field.multiple_of}")
+        yield "multipleOf", _multiple(column, field), f"not a multiple of {field.multiple_of}"
+    yield from _text_promises(field, column)
+
+
+def _text_promises(field: Field, column: str) -> Iterator[tuple[str, str, str]]:
     if field.min_length is not None:
-        yield rule(
-            "minLength", f"length({column}) >= {field.min_length}", f"shorter than {field.min_length} characters"
-        )
+        yield "minLength", f"length({column}) >= {field.min_length}", f"shorter than {field.min_length} characters"
     if field.max_length is not None:
-        yield rule("maxLength", f"length({column}) <= {field.max_length}", f"longer than {field.max_length} characters")
+        yield "maxLength", f"length({column}) <= {field.max_length}", f"longer than {field.max_length} characters"
     if field.pattern is not None:
-        yield rule("pattern", matches(column, field.pattern), f"does not match {field.pattern}")
+        yield "pattern", matches(column, field.pattern), f"does not match {field.pattern}"
     if field.format and field.type.name == "string":
-        sql = matches(column, FORMATS[field.format].pattern)
-        sql += f" AND length({column}) <= 254" if field.format == "email" else ""
-        yield rule("format", sql, f"not {'an' if field.format[0] in 'aei' else 'a'} {field.format}")
+        # Limit: 254 characters, what SMTP carries as an address.
+        limit = f" AND length({column}) <= 254" if field.format == "email" else ""
+        article = "an" if field.format[0] in "aei" else "a"
+        yield "format", matches(column, FORMATS[field.format].pattern) + limit, f"not {article} {field.format}"
 
 
 def _multiple(column: str, field: Field) -> str:
@@ -209,7 +214,8 @@ def _multiple(column: str, field: Field) -> str:
         return f"{column} % {field.multiple_of} = 0"
     # Limit: 20 digits after the point leave 18 before it; beyond them the rule is undecided, never wrong.
     value = f"TRY_CAST(CAST({column} AS VARCHAR) AS DECIMAL(38,20))"
-    return f"CASE WHEN CAST({value} AS DOUBLE) = {column} THEN TRY({value} % {field.multiple_of}) = 0 ELSE CAST({value} AS DOUBLE) = {column} END"
+    same = f"CAST({value} AS DOUBLE) = {column}"
+    return f"CASE WHEN {same} THEN TRY({value} % {field.multiple_of}) = 0 ELSE {same} END"
 
 
 def _check(check: Check, schema: Schema) -> Rule:

@@ -152,7 +152,7 @@ def _double(text: str) -> str:
 
 
 def _digits(text: str) -> str:
-    """SQL: sign-free normal form of a number's text, equal for texts of the same number: significant digits and place."""
+    """SQL: significant digits and their place: equal for two texts of the same number but for its sign."""
     whole, fraction = f"regexp_extract({text}, '^[+-]?([0-9]*)', 1)", f"regexp_extract({text}, '[.]([0-9]*)', 1)"
     power = f"coalesce(TRY_CAST(regexp_extract({text}, '[eE]([+-]?[0-9]+)$', 1) AS BIGINT), 0)"
     significant = f"ltrim({whole} || {fraction}, '0')"
@@ -161,22 +161,28 @@ def _digits(text: str) -> str:
 
 
 def _temporal(text: str, step: str, field: Field, timezone: str | None) -> str:
-    if field.type.name == "date":
-        if field.format:
-            value = f"CASE WHEN {step} = date_trunc('day', {step}) THEN CAST({step} AS DATE) END"
-            return within(value, "DATE")
-        value = f"TRY_CAST({text} AS DATE)"
-        return f"CASE WHEN length({text}) = 10 AND CAST({value} AS VARCHAR) = {text} THEN {value} END"
+    if field.type.name == "datetime":
+        return _moment(text, step, field, timezone)
     if field.type.name == "time":
-        if field.format:
-            return f"CAST({step} AS TIME)"
-        return f"CASE WHEN {matches(text, _CLOCK)} THEN TRY_CAST({text} AS TIME) END"
+        return (
+            f"CAST({step} AS TIME)"
+            if field.format
+            else f"CASE WHEN {matches(text, _CLOCK)} THEN TRY_CAST({text} AS TIME) END"
+        )
+    if field.format:
+        return within(f"CASE WHEN {step} = date_trunc('day', {step}) THEN CAST({step} AS DATE) END", "DATE")
+    value = f"TRY_CAST({text} AS DATE)"
+    return f"CASE WHEN length({text}) = 10 AND CAST({value} AS VARCHAR) = {text} THEN {value} END"
+
+
+def _moment(text: str, step: str, field: Field, timezone: str | None) -> str:
     if timezone is None:
         value = step if field.format else f"CASE WHEN {matches(text, _STAMP)} THEN TRY_CAST({text} AS TIMESTAMP) END"
         return within(value, "TIMESTAMP")
     if field.format and "%z" in field.format:
         return within(step, "TIMESTAMPTZ")
-    value = f"CASE WHEN {step} < CAST('0001-01-01' AS TIMESTAMP) THEN NULL WHEN {step} IS NOT NULL THEN {zoned(step, timezone)}"
+    value = f"CASE WHEN {step} < CAST('0001-01-01' AS TIMESTAMP) THEN NULL"
+    value += f" WHEN {step} IS NOT NULL THEN {zoned(step, timezone)}"
     if not field.format:
         written = f"{matches(text, _STAMP + _OFFSET)} AND NOT starts_with({text}, '0000')"
         value += f" WHEN {written} THEN TRY_CAST({text} AS TIMESTAMPTZ)"
@@ -204,10 +210,14 @@ def zoned(local: str, timezone: str) -> str:
         around = f"({guess} {moved} INTERVAL 24 HOUR)"
         return f"timezone('UTC', {local} - (timezone({zone}, {around}) - timezone('UTC', {around})))"
 
+    # Far from any shift, which is nearly always, three conversions tell; the rest is for the days around one.
+    calm = " AND ".join(
+        f"timezone({zone}, {guess} {moved} INTERVAL 24 HOUR) = {local} {moved} INTERVAL 24 HOUR" for moved in "-+"
+    )
     before, after = instant("-"), instant("+")
     early, late = (f"timezone({zone}, {candidate}) = {local}" for candidate in (before, after))
     return (
-        f"CASE WHEN {before} = {after} THEN {before} WHEN {early} AND {late} THEN NULL "
+        f"CASE WHEN {calm} THEN {guess} WHEN {early} AND {late} THEN NULL "
         f"WHEN {early} THEN {before} WHEN {late} THEN {after} END"
     )
 
