@@ -27,6 +27,6 @@ FAILPOINTS: Final[tuple[str, ...]] = (
 
 
 def hit(name: str) -> None:
-    """Kill this process with SIGKILL if `PRATIQUE_FAILPOINT` names this place; otherwise cost one look at the environment."""
+    """Kill this process with SIGKILL if `PRATIQUE_FAILPOINT` names this place; else look at the environment only."""
     if os.environ.get("PRATIQUE_FAILPOINT") == name:
         os.kill(os.getpid(), signal.SIGKILL)

@@ -33,7 +33,7 @@ LINEAGE_COLUMNS: tuple[str, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class FileVersion:
-    """One content of one file: its name as people see it (posix, relative to the connection), hash and size in bytes."""
+    """One content of one file: its name as people see it (posix, below the connection), hash, size in bytes."""
 
     name: str
     sha256: str
@@ -411,7 +411,8 @@ class Marker:
         data["written"] = Written(**data["written"])
         data["segment"] = Segment(**data["segment"]) if data["segment"] else None
         data["causes"] = tuple(
-            Cause(**{**item, "places": tuple((name, number) for name, number in item["places"])}) for item in data["causes"]
+            Cause(**{**item, "places": tuple((name, number) for name, number in item["places"])})
+            for item in data["causes"]
         )
         return cls(**data)
 
@@ -470,7 +471,7 @@ class SourceReport:
 
 @dataclass(frozen=True, slots=True)
 class RunReport:
-    """What a run says at its end; the terminal, `--json` and the ledger show this and nothing else. Times UTC ISO 8601."""
+    """What a run says at its end; terminal, `--json` and ledger show this and nothing else. Times UTC, ISO 8601."""
 
     run_id: str
     pipeline: str

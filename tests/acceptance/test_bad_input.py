@@ -31,10 +31,20 @@ def root(tmp_path: Path) -> Path:
 
 def run(root: Path, *options: str, env: dict[str, str] | None = None, before: tuple[str, ...] = ()) -> tuple[int, str]:
     """`pratique run orders`: its exit code and all it prints."""
-    command = [*before, sys.executable, "-m", "pratique", "run", "orders", "--env", "dev", "--project", str(root), *options]
-    done = subprocess.run(
-        command, capture_output=True, text=True, env={**os.environ, **(env or {})}, check=False
-    )
+    command = [
+        *before,
+        sys.executable,
+        "-m",
+        "pratique",
+        "run",
+        "orders",
+        "--env",
+        "dev",
+        "--project",
+        str(root),
+        *options,
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **(env or {})}, check=False)
     return done.returncode, done.stdout + done.stderr
 
 

@@ -40,7 +40,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ConfigManager:
 
 
 def test_levels_follow_the_environment(config: ConfigManager) -> None:
-    """dev is DEBUG, prod WARNING; an unknown key gives the default asked for."""
+    """In dev it is DEBUG, in prod WARNING; an unknown key gives the default asked for."""
     assert config.get("logging.level") == "DEBUG"
     assert ConfigManager(environment="prod").get("logging.level") == "WARNING"
     assert config.get("no.such.key", 7) == 7

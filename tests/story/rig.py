@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
@@ -17,6 +18,23 @@ from pathlib import Path
 import duckdb
 
 from pratique.project import Project
+
+# Imported before the first fork, so that a child spends its life in the run and not in imports.
+for _module in (
+    "numpy",
+    "pyarrow.parquet",
+    "sqlglot",
+    "pratique.cli.main",
+    "pratique.destinations.duckdb_file",
+    "pratique.destinations.parquet_folder",
+    "pratique.engines.duckdb_engine",
+    "pratique.ingestion",
+    "pratique.ledger.sqlite",
+    "pratique.sources.files.csv_file",
+    "pratique.specs.pipeline_files",
+    "pratique.specs.schema_files",
+):
+    importlib.import_module(_module)
 
 SCHEMA = """
 schema: orders

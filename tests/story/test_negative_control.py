@@ -28,6 +28,7 @@ class CarelessFile(DuckDBFile):
     """A DuckDB file whose loads are careless."""
 
     def begin(self, load_id: str, judged_against: Lookup | None = None) -> DuckDBLoad:
+        """Open a careless transaction."""
         return CarelessLoad(self._file, self._timeout, load_id, judged_against)
 
 

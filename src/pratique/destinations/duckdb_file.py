@@ -14,7 +14,7 @@ import duckdb
 
 from pratique.destinations import queries, tables
 from pratique.destinations.duckdb_access import attached, side_files
-from pratique.destinations.refusals import refused
+from pratique.destinations.refusals import interruptible, refused
 from pratique.errors import DestinationMovedError, InternalError
 from pratique.failpoints import hit
 from pratique.model import DuckQuery, Lookup, Marker, Rows, Target, Written
@@ -189,6 +189,7 @@ class DuckDBLoad:
     ) -> None:
         self._stack.close()
 
+    @interruptible()
     def write(self, rows: Rows, target: Target) -> Written:
         """Write all rows in the open transaction; nothing is visible yet.
 
@@ -210,6 +211,7 @@ class DuckDBLoad:
         hit("load.written")
         return written
 
+    @interruptible()
     def commit(self, marker: Marker) -> Marker:
         """Make rows and marker true in the same instant (Invariant 4); return the marker as stored."""
         if marker.load_id != self._load_id:

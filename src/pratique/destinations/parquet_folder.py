@@ -16,7 +16,7 @@ import duckdb
 
 from pratique.destinations import parquet_manifest, queries, tables
 from pratique.destinations.parquet_manifest import DataFile, Manifest, Table
-from pratique.destinations.refusals import refused
+from pratique.destinations.refusals import interruptible, refused
 from pratique.errors import ConfigurationError, DestinationError, DestinationMovedError, InternalError
 from pratique.failpoints import hit
 from pratique.model import DuckQuery, Lookup, Marker, Rows, Target, Written
@@ -188,6 +188,7 @@ class ParquetLoad:
                     path.unlink(missing_ok=True)
         self._stack.close()
 
+    @interruptible()
     def write(self, rows: Rows, target: Target) -> Written:
         """Write all rows into new data files, durably; nothing is visible yet.
 

@@ -5,18 +5,31 @@ from __future__ import annotations
 import errno
 import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
 
-from pratique.errors import DestinationError, DestinationLockedError, InterruptedRunError, PratiqueError, StateError
+from pratique.errors import DestinationError, DestinationLockedError, PratiqueError, StateError
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Let a signal come out as KeyboardInterrupt. Upstream: during execute() DuckDB raises it as a RuntimeError."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "interrupted" not in str(error).lower():
+            raise
+        raise KeyboardInterrupt from error
 
 
 def refused(place: Path, error: BaseException) -> PratiqueError:
     """The error to raise for a third-party `error` about `place`: by whom has to act."""
     text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     if isinstance(error, duckdb.InterruptException):
-        return InterruptedRunError("the load was interrupted; nothing of it is visible", hint="run it again")
+        raise KeyboardInterrupt from error
     if isinstance(error, duckdb.OutOfMemoryException):
         return StateError(
             f"not enough memory or temporary disk to load: {text}",

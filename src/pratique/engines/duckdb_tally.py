@@ -38,7 +38,7 @@ def extents(session: Session, landed: Landed) -> tuple[Extent, ...]:
 def count(
     session: Session, schema: Schema, rules: tuple[Rule, ...], late: LateJudge, places: tuple[Extent, ...]
 ) -> Tally:
-    """Count records, verdicts and skips. Rules are decided over all records that are neither malformed nor left out by the filter."""
+    """Count records, verdicts and skips. Malformed records, and those left out by the filter, are asked no rule."""
     failed = {
         number: (total, unknown)
         for number, total, unknown in session.all(

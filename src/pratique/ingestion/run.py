@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import ExitStack
 from datetime import UTC, datetime
 
 from pratique import accounting
@@ -15,7 +15,6 @@ from pratique.errors import InterruptedRunError, PratiqueError
 from pratique.events import Emit, Event, RunFinished, RunStarted
 from pratique.ingestion.story import PipelineRun, now, problem_of
 from pratique.ledger import open_ledger
-from pratique.ledger.base import RunHandle
 from pratique.model import Problem, RunOutcome, RunReport, SourceReport
 from pratique.project import Project
 from pratique.quarantine import Quarantine
@@ -60,39 +59,38 @@ def run_pipeline(
     """
     pipeline = project.pipeline(name)
     settings = project.config.settings
+    limits = settings.limits
     state = project.config.root / settings.state.path
     destination = destination or open_destination(
         pipeline.destination.type,
         pipeline.destination.path,
-        lock_timeout_seconds=settings.limits.lock_timeout_seconds,
+        lock_timeout_seconds=limits.lock_timeout_seconds,
         name=pipeline.destination.name,
     )
     engine = open_engine(
         state / "tmp",
-        memory_limit=settings.limits.memory,
-        threads=settings.limits.threads,
-        max_temp_directory_size=settings.limits.temporary_disk,
-        record_bytes_max=settings.limits.record_bytes_max,
+        memory_limit=limits.memory,
+        threads=limits.threads,
+        max_temp_directory_size=limits.temporary_disk,
+        record_bytes_max=limits.record_bytes_max,
         paths=destination.paths(),
     )
-    limits = ReadLimits(
-        record_bytes_max=settings.limits.record_bytes_max,
-        columns_max=settings.limits.columns_max,
-        files_per_load_max=settings.limits.files_per_load_max,
-    )
-    ledger = open_ledger(state / "ledger.sqlite")
-    begun: AbstractContextManager[RunHandle | None] = (
-        nullcontext() if dry_run else ledger.begin(
-            pipeline.name, pipeline.environment, sources=[plan.name for plan in pipeline.sources]
+    with ExitStack() as stack:
+        ledger = open_ledger(state / "ledger.sqlite")
+        stack.callback(ledger.close)
+        handle = (
+            None
+            if dry_run
+            else stack.enter_context(
+                ledger.begin(pipeline.name, pipeline.environment, sources=[plan.name for plan in pipeline.sources])
+            )
         )
-    )
-    with begun as handle:
         run = PipelineRun(
             pipeline,
             destination,
             engine,
             Quarantine(state / "quarantine", ledger),
-            limits,
+            ReadLimits(limits.record_bytes_max, limits.columns_max, limits.files_per_load_max),
             emit,
             handle.run_id if handle else uuid.uuid4().hex,
             handle.started_at if handle else datetime.now(UTC),

@@ -21,7 +21,9 @@ from pratique.errors import (
 from pratique.events import (
     Emit,
     Event,
+    FileHeld,
     LoadCommitted,
+    LoadRetried,
     QuarantineWritten,
     RowsStaged,
     RunReconciled,
@@ -29,12 +31,15 @@ from pratique.events import (
     SourceIngested,
     SourceLanded,
     SourceSkipped,
+    StageProgressed,
 )
 from pratique.ledger.base import RunHandle
 from pratique.model import (
+    Account,
     Cause,
     HeldFile,
     Landed,
+    Lookup,
     Marker,
     Position,
     Problem,
@@ -80,6 +85,23 @@ class _Progress:
     known: dict[str, None] = field(default_factory=dict)
     held: dict[str, HeldFile] = field(default_factory=dict)
     evidence: Tally | None = None  # of a load that the gate refused
+
+    def settled(self, tally: Tally, written: Written, causes: tuple[Cause, ...]) -> None:
+        """Put a load on the account."""
+        self.tallies.append(tally)
+        self.written.append(written)
+        self.causes.append(causes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Load:
+    """One load of one source: what is read, where it goes, what its lineage says, when it began."""
+
+    plan: SourcePlan
+    landed: Landed
+    stamp: Stamp
+    target: Target
+    began: str
 
 
 @dataclass(slots=True)
@@ -151,12 +173,13 @@ class PipelineRun:
         The order is the delivery guarantee: nothing has an effect before gate and balance (Invariant 2), quarantine is
         durable before the commit, the commit before the ledger (Invariant 3).
         """
+        self.tell(StageProgressed, source=plan.name, stage="landing")
         landed = source.land(self._position(plan))  # Invariant 1: immutable, fingerprinted, counted
         failpoints.hit("source.landed")
-        progress.known.update(
-            (version.name, None) for version in landed.skipped if version.name not in progress.loaded
-        )
-        progress.held.update({held.version.name: held for held in landed.held})
+        progress.known.update((version.name, None) for version in landed.skipped if version.name not in progress.loaded)
+        for held in landed.held:
+            if progress.held.setdefault(held.version.name, held) is held:
+                self.tell(FileHeld, source=plan.name, file=held.version.name, reason=held.reason, hint=held.hint)
         if not landed.files:
             return False
         self.tell(
@@ -168,131 +191,141 @@ class PipelineRun:
             files_known=len(landed.skipped),
             files_held=len(landed.held),
         )
-        versions = tuple(file.version for file in landed.files)
-        stamp = Stamp(
-            plan.name,
-            self.run_id,
-            load_id(self.pipeline.name, plan.name, plan.write, versions, self._replaced(plan, landed)),
-            self.started_at,
-        )
-        for again in range(JUDGED_AGAIN_MAX):
+        load = self._described(plan, landed)
+        for again in range(1, JUDGED_AGAIN_MAX + 1):
             try:
-                self._load(plan, landed, stamp, progress)
-            except DestinationMovedError:
-                if again == JUDGED_AGAIN_MAX - 1:
+                self._load(load, progress)
+            except DestinationMovedError as error:
+                if again == JUDGED_AGAIN_MAX:
                     raise
+                problem = problem_of(error)
+                self.tell(LoadRetried, source=plan.name, load_id=load.stamp.load_id, attempt=again, problem=problem)
             else:
                 break
-        progress.loaded.update(version.name for version in versions)
+        progress.loaded.update(file.version.name for file in landed.files)
         return landed.more and self.handle is not None
 
-    def _load(self, plan: SourcePlan, landed: Landed, stamp: Stamp, progress: _Progress) -> None:
+    def _described(self, plan: SourcePlan, landed: Landed) -> _Load:
+        replaced = self._replaced(plan, landed)
+        versions = (file.version for file in landed.files)
+        target = Target(
+            table=plan.table,
+            disposition=plan.write,
+            key=plan.schema.primary_key,
+            keep=plan.keep,
+            lineage=self.pipeline.lineage,
+            supersedes=replaced if landed.supersedes else (),
+            parents=plan.reference_tables,
+        )
+        identity = load_id(self.pipeline.name, plan.name, plan.write, versions, replaced)
+        return _Load(plan, landed, Stamp(plan.name, self.run_id, identity, self.started_at), target, now())
+
+    def _load(self, load: _Load, progress: _Progress) -> None:
+        """Judge a load and make it true; a dry run stops before anything has an effect."""
+        source = load.plan.name
+        self.tell(StageProgressed, source=source, stage="judging")
         lookup = self.destination.lookup()
-        target = self._target(plan, landed)
-        began = now()
-        with _closing(self.engine.stage(landed, plan.schema, target, stamp, lookup)) as staged:
+        with _closing(self.engine.stage(load.landed, load.plan.schema, load.target, load.stamp, lookup)) as staged:
             failpoints.hit("rows.staged")
             tally = staged.tally
             self.tell(
                 RowsStaged,
-                source=plan.name,
-                load_id=stamp.load_id,
+                source=source,
+                load_id=load.stamp.load_id,
                 read=tally.read,
                 good=tally.good,
                 quarantined=tally.quarantined,
                 skipped=tally.skipped,
                 quality=tally.quality()[0],
             )
-            accounting.balance(landed, tally)  # Invariant 6
-            self._gate(plan, landed, staged, progress)  # Invariant 2
+            accounting.balance(load.landed, tally)  # Invariant 6
+            self._gate(load, staged, progress)  # Invariant 2
             failpoints.hit("gate.passed")
-            collector = accounting.CauseCollector(landed)
             if self.handle is None:
-                for _ in collector.watch(staged.quarantined()):
-                    pass
-                self._settled(progress, tally, Written(tally.good), masked_causes(collector.causes(), plan.schema))
+                progress.settled(tally, Written(tally.good), self._causes(load, staged))
                 return
-            attempt = self.handle.attempt(stamp.load_id, plan.name)
-            segment = self._quarantined(
-                plan, landed, staged, stamp, attempt, collector
-            )  # Invariant 3: before the commit
-            with self.destination.begin(stamp.load_id, lookup) as load:
-                written = load.write(staged.good(), target)
-                account = accounting.settle(
-                    tally, written, segment
-                )  # Invariant 6: as destination and segment report it
-                landed.verify()  # Invariant 1: still the input that was judged
-                marker = load.commit(  # Invariant 4: rows and marker in one transaction
-                    Marker(
-                        load_id=stamp.load_id,
-                        attempt=attempt,
-                        run_id=self.run_id,
-                        pipeline=self.pipeline.name,
-                        source=plan.name,
-                        table=plan.table,
-                        disposition=plan.write,
-                        schema=plan.schema.name,
-                        schema_version=plan.schema.version,
-                        files=tuple(file.version for file in landed.files),
-                        account=account,
-                        written=written,
-                        segment=segment,
-                        causes=masked_causes(collector.causes(), plan.schema),
-                        tally=_told(plan, tally),
-                        started_at=began,
-                    )
-                )
+            marker = self._commit(load, staged, lookup, self.handle.attempt(load.stamp.load_id, source))
         self.markers.append(marker)
-        self.handle.record(marker)
-        self._settled(progress, tally, written, marker.causes)
+        self.handle.record(marker)  # Invariant 3: the ledger comes after the commit
+        progress.settled(tally, marker.written, marker.causes)
         self.tell(
             LoadCommitted,
-            source=plan.name,
+            source=source,
             load_id=marker.load_id,
-            attempt=attempt,
-            table=plan.table,
+            attempt=marker.attempt,
+            table=marker.table,
             account=marker.account,
             written=marker.written,
         )
 
-    def _gate(self, plan: SourcePlan, landed: Landed, staged: Staged, progress: _Progress) -> None:
+    def _commit(self, load: _Load, staged: Staged, lookup: Lookup, attempt: int) -> Marker:
+        """Quarantine first, then rows and marker in one instant (Invariants 3 and 4)."""
+        collector = accounting.CauseCollector(load.landed)
+        segment = self._quarantined(load, staged, collector, attempt)
+        source = load.plan.name
+        self.tell(StageProgressed, source=source, stage="loading")
+        with self.destination.begin(load.stamp.load_id, lookup) as opened:
+            written = opened.write(staged.good(), load.target)
+            account = accounting.settle(staged.tally, written, segment)  # Invariant 6: as both report it
+            load.landed.verify()  # Invariant 1: still the input that was judged
+            self.tell(StageProgressed, source=source, stage="committing")
+            return opened.commit(
+                Marker(
+                    load_id=load.stamp.load_id,
+                    attempt=attempt,
+                    run_id=self.run_id,
+                    pipeline=self.pipeline.name,
+                    source=source,
+                    table=load.plan.table,
+                    disposition=load.plan.write,
+                    schema=load.plan.schema.name,
+                    schema_version=load.plan.schema.version,
+                    files=tuple(file.version for file in load.landed.files),
+                    account=account,
+                    written=written,
+                    segment=segment,
+                    causes=masked_causes(collector.causes(), load.plan.schema),
+                    tally=_told(load.plan, staged.tally),
+                    started_at=load.began,
+                )
+            )
+
+    def _causes(self, load: _Load, staged: Staged) -> tuple[Cause, ...]:
+        """Why records would be held, where nothing is written."""
+        collector = accounting.CauseCollector(load.landed)
+        for _ in collector.watch(staged.quarantined()):
+            continue
+        return masked_causes(collector.causes(), load.plan.schema)
+
+    def _gate(self, load: _Load, staged: Staged, progress: _Progress) -> None:
         """Refuse a load that is not good enough; what was found stays as evidence in the report."""
-        reasons = gate(plan.schema, staged.tally, plan.max_share)
+        reasons = gate(load.plan.schema, staged.tally, load.plan.max_share)
         if not reasons:
             return
-        collector = accounting.CauseCollector(landed)
-        for _ in collector.watch(staged.quarantined()):
-            pass
         progress.evidence = staged.tally
-        progress.causes.append(masked_causes(collector.causes(), plan.schema))
+        progress.causes.append(self._causes(load, staged))
         raise GateError(
             "; ".join(reasons),
-            hint=f"nothing was published; correct the input or the schema {plan.schema.name}, then run again",
+            hint=f"nothing was published; correct the input or the schema {load.plan.schema.name}, then run again",
             facts={"reasons": reasons},
         )
 
     def _quarantined(
-        self, plan: SourcePlan, landed: Landed, staged: Staged, stamp: Stamp, attempt: int,
-        collector: accounting.CauseCollector,
-    ) -> Segment | None:  # fmt: skip
+        self, load: _Load, staged: Staged, collector: accounting.CauseCollector, attempt: int
+    ) -> Segment | None:
         records = held_records(
-            landed,
+            load.landed,
             collector.watch(staged.quarantined()),
             pipeline=self.pipeline.name,
-            table=plan.table,
-            schema=plan.schema,
-            stamp=stamp,
+            table=load.plan.table,
+            schema=load.plan.schema,
+            stamp=load.stamp,
             attempt=attempt,
         )
-        segment = self.quarantine.write(self.pipeline.name, stamp.load_id, attempt, records)
+        segment = self.quarantine.write(self.pipeline.name, load.stamp.load_id, attempt, records)
         if segment:
-            self.tell(QuarantineWritten, source=plan.name, load_id=stamp.load_id, segment=segment)
+            self.tell(QuarantineWritten, source=load.plan.name, load_id=load.stamp.load_id, segment=segment)
         return segment
-
-    def _settled(self, progress: _Progress, tally: Tally, written: Written, causes: tuple[Cause, ...]) -> None:
-        progress.tallies.append(tally)
-        progress.written.append(written)
-        progress.causes.append(causes)
 
     def _mine(self, plan: SourcePlan) -> list[Marker]:
         return [marker for marker in self.markers if marker.source == plan.name]
@@ -301,20 +334,10 @@ class PipelineRun:
         """Where the source stands, by the markers alone (Invariant 4)."""
         mine = self._mine(plan)
         latest = mine[-1].files if mine else ()
+        versions = [version for marker in mine for version in marker.files]
         if plan.on_new_version == "replace":  # a file that returns to an earlier content is a new version again
-            return Position(tuple({version.name: version for marker in mine for version in marker.files}.values()), latest)
-        return Position(tuple(dict.fromkeys(version for marker in mine for version in marker.files)), latest)
-
-    def _target(self, plan: SourcePlan, landed: Landed) -> Target:
-        return Target(
-            table=plan.table,
-            disposition=plan.write,
-            key=plan.schema.primary_key,
-            keep=plan.keep,
-            lineage=self.pipeline.lineage,
-            supersedes=self._replaced(plan, landed) if landed.supersedes else (),
-            parents=plan.reference_tables,
-        )
+            return Position(tuple({version.name: version for version in versions}.values()), latest)
+        return Position(tuple(dict.fromkeys(versions)), latest)
 
     def _replaced(self, plan: SourcePlan, landed: Landed) -> tuple[str, ...]:
         """Ids of the loads whose rows this one takes the place of: part of its own id, so that A, B, A are three loads.
@@ -335,6 +358,12 @@ class PipelineRun:
                 )
         return tuple(marker.load_id for marker in replaced)
 
+    @staticmethod
+    def _account(progress: _Progress, tally: Tally, written: Written, outcome: str) -> Account | None:
+        if progress.tallies or outcome == "unchanged":
+            return accounting.account_of(tally, written)
+        return None
+
     def tell(self, kind: type[Event], **facts: Any) -> None:
         """Emit an event of this run (Invariant 7: whoever listens cannot fail it)."""
         self.emit(kind(pipeline=self.pipeline.name, run_id=self.run_id, **facts))
@@ -349,7 +378,7 @@ class PipelineRun:
             source=plan.name,
             table=plan.table,
             outcome=outcome,
-            account=accounting.account_of(tally, written) if progress.tallies or outcome == "unchanged" else None,
+            account=self._account(progress, tally, written, outcome),
             written=written if progress.tallies else None,
             disposition=plan.write,
             quality=quality,

@@ -87,7 +87,8 @@ class Check:
     """A named rule that a person wrote: true for good rows (scope row) or for a good load (scope set).
 
     `at_most` is the share (0..1) of rows that may fail before the check fails as a whole: a `warn` says nothing below
-    it, a `quarantine` or `fail` holds the rows in any case and stops the run above it (`fail` without it: at the first).
+    it, a `quarantine` or `fail` holds the rows in any case and stops the run above it (`fail` without it: at the
+    first).
     """
 
     name: str
