@@ -38,7 +38,7 @@ def extents(session: Session, landed: Landed) -> tuple[Extent, ...]:
 def count(
     session: Session, schema: Schema, rules: tuple[Rule, ...], late: LateJudge, places: tuple[Extent, ...]
 ) -> Tally:
-    """Count records, verdicts and skips. Malformed records, and those left out by the filter, are asked no rule."""
+    """Count records, verdicts and skips. Rules judge all records but malformed ones and those the filter leaves out."""
     failed = {
         number: (total, unknown)
         for number, total, unknown in session.all(
@@ -87,7 +87,7 @@ def _scan(
         "count(*) FILTER (WHERE _held)",
         "count(*) FILTER (WHERE _out)",
         "count(_malformed)",
-        *(f"count(*) FILTER (WHERE _malformed IS NULL AND ({expression}))" for expression in distinct),
+        *(f"count(*) FILTER (WHERE _malformed IS NULL AND NOT _out AND ({expression}))" for expression in distinct),
     ]
     read, held, out, malformed, *found = session.one(f"SELECT {', '.join(counts)} FROM staged")
     by_expression = dict(zip(distinct, found, strict=True))
