@@ -453,3 +453,19 @@ def test_shown_escapes_what_steers_and_nothing_else() -> None:
     assert shown("Größe 売上 é 😀") == "Größe 売上 é 😀"
     assert shown("a\r\n\t\x07\x9b\u200e\u2028\ud800") == r"a\r\n\t\x07\x9b\u200e\u2028\ud800"
     assert re.fullmatch(r"\\U000e0001", shown("\U000e0001"))
+
+
+def test_a_mistyped_option_is_told_like_any_mistake(tmp_path: Path) -> None:
+    """A wrong option is one `error:` with the help to ask for; with --json it is JSON, and stderr stays empty."""
+    plain = pratique("run", "--nosuch", "--project", tmp_path)
+    assert (plain.exit_code, plain.stderr) == (2, "error: No such option '--nosuch'.\n  do: pratique run --help\n")
+    asked = pratique("run", "--json", "--nosuch", "--project", tmp_path)
+    assert json.loads(asked.stdout)["error"]["hint"] == "pratique run --help"
+    assert asked.stderr == ""
+
+
+def test_a_list_that_is_cut_says_so(project: Path) -> None:
+    """Ten of twelve records: the end says how many there are and which command gives all of them."""
+    text = pratique("quarantine", "show", "Q1", "--project", project).stdout
+    assert "these are 10 of 12 records; all of them: pratique quarantine export --cause Q1" in text
+    assert "all of them" not in pratique("quarantine", "show", "Q1", "--limit", "12", "--project", project).stdout
