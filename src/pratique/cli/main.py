@@ -159,5 +159,8 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
         program(prog_name="pratique")
+    except SystemExit as end:
+        stop.leave(end.code if isinstance(end.code, int) else 1)
+        raise
     finally:
         stop.over()
