@@ -387,9 +387,16 @@ def test_a_signal_is_exit_code_7(tmp_path: Path, number: int) -> None:
         f"run.callback = lambda **_: exec('os.kill(os.getpid(), {int(number)})')\n"
         "import sys\nsys.argv = ['pratique', 'run']\nmain.main()\n"
     )
+    (tmp_path / "stopped.py").write_text(code)
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "src")}
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "-m", "stopped"],
+        cwd=tmp_path,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
     )
     assert done.returncode == 7, (done.returncode, done.stderr)
     assert "stays" in done.stderr
