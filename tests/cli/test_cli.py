@@ -138,7 +138,7 @@ def test_help_loads_nothing_heavy(tmp_path: Path) -> None:
     code = (
         "import sys\nsys.argv = ['pratique', '--help']\nfrom pratique.cli.main import main\n"
         "try:\n    main()\nexcept SystemExit:\n    pass\n"
-        "heavy = {'pydantic', 'duckdb', 'sqlglot', 'rich', 'pyarrow', 'numpy', 'ruamel', 'sqlite3'} & set(sys.modules)\n"
+        "heavy = {'pydantic', 'duckdb', 'sqlglot', 'rich', 'pyarrow', 'numpy', 'yaml', 'sqlite3'} & set(sys.modules)\n"
         "sys.exit(f'loaded: {heavy}' if heavy else 0)\n"
     )
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "src")}

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from ruamel.yaml import YAML
 
+from pratique.documents import load_document
 from pratique.schema import Check, Field, FieldType, Reference, Schema
 from pratique.schema.compile import InputColumn, Judge, compile_schema
 from pratique.schema.rules import sensitive
 
-TABLE = YAML(typ="safe").load(Path(__file__).parents[1] / "golden" / "rules.yaml")
+TABLE = load_document(Path(__file__).parents[1] / "golden" / "rules.yaml").value
 
 
 def kind(text: str) -> FieldType:

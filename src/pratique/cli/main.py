@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import os
 import sys
 import traceback
 from types import TracebackType
@@ -154,6 +155,7 @@ def program(debug: bool) -> None:  # noqa: FBT001 - read by Program.invoke
 def main() -> None:
     """Run the program as a process: signals are heard, and no character is one that the terminal cannot take."""
     stop.install()
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # looking for them costs a tenth of a short run
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError):  # not a text stream of Python
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
