@@ -53,7 +53,7 @@ def declared_type(stored: str) -> str:
     """The schema's word for a DuckDB type; other types of tables that were made by others keep their own name."""
     if stored in {"TIMESTAMP", _DATETIME}:
         return "datetime"
-    words = {kind: word for word, kind in reversed(_STORED.items())}
+    words = {kind: word for word, kind in reversed(STORAGE.items())}
     return words.get(stored, stored.lower())
 
 

@@ -160,7 +160,7 @@ def _temporary_folder(parent: Path) -> Path:
     except OSError as error:
         raise StateError(
             f"the temporary folder {parent} cannot be used: {error.strerror}",
-            hint="make it writable, or name another one in limits.temporary_folder",
+            hint="make it writable, or name another state folder in state.path",
         ) from error
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import date, datetime, time
 from decimal import Decimal, InvalidOperation
 from typing import Final
@@ -17,7 +17,7 @@ from typing import Final
 from pratique.schema.fields import Field, FieldType
 from pratique.schema.sql import literal
 
-STORAGE: Final[Mapping[str, str]] = {  # type -> DuckDB type; decimal and datetime depend on more
+STORAGE: Final[dict[str, str]] = {  # type -> DuckDB type; decimal and datetime depend on more
     "string": "VARCHAR",
     "integer": "BIGINT",
     "number": "DOUBLE",
