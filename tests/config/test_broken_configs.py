@@ -199,6 +199,29 @@ def test_a_merge_without_a_key_is_told_where_the_merge_is_written(plain) -> None
     assert "schemas/users.yaml" in caught.value.hint
 
 
+@pytest.mark.parametrize(
+    ("words", "fields", "refused"),
+    [
+        ("write: merge", "primaryKey: id\nfields: {id: {store: mask}}", "primaryKey"),
+        ("write: merge", "primaryKey: id\nfields: {id: {store: drop}}", "primaryKey"),
+        ("write: append", "primaryKey: id\nfields: {id: {store: mask}}", "primaryKey"),
+        ("write: append", "fields: {id: {store: drop, unique: true}, a: }", "id.unique"),
+        ("write: append", "primaryKey: id\nfields: {id: {store: hash}}", None),
+        ("write: merge", "primaryKey: id\nfields: {id: , a: {store: drop, unique: true}}", None),
+        ("write: replace", "primaryKey: id\nfields: {id: {store: mask}}", None),
+    ],
+)
+def test_a_key_that_the_table_does_not_hold_is_told_before_a_run(plain, words, fields, refused) -> None:
+    """Rows are known again by values that stand in the table: masked keys would merge all rows into one."""
+    plain.write({S: fields + "\n", P: _users("").replace("warehouse", f"warehouse, {words}")})
+    if refused is None:
+        plain.project().pipeline("daily")
+        return
+    with pytest.raises(ConfigurationError, match=f"{refused} cannot be judged against the rows") as caught:
+        plain.project().pipeline("daily")
+    assert caught.value.where.startswith(S)
+
+
 def test_a_capture_that_the_path_does_not_name_is_told_at_the_path(plain) -> None:
     """`from: path.x` needs {x} in the path of every source with this schema."""
     plain.write({S: "fields: {id: {from: path.partner}}\n"})
@@ -213,6 +236,8 @@ def test_a_capture_that_the_path_does_not_name_is_told_at_the_path(plain) -> Non
         (None, 'there is no schema "parents"'),
         ("fields: {no: }\n", 'schema parents has no field "nr"'),
         ("fields: {nr: date}\n", "they can never be equal"),
+        ("fields: {nr: {type: integer, store: hash}}\n", "they are stored as keep and hash"),
+        ("fields: {nr: {type: integer, store: mask}}\n", "they are stored as keep and mask"),
     ],
 )
 def test_a_reference_that_cannot_hold_is_told_in_the_child_schema(plain, parents: str | None, message: str) -> None:

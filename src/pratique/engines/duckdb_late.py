@@ -14,7 +14,7 @@ import duckdb
 
 from pratique.engines.duckdb_relations import registered
 from pratique.engines.duckdb_session import Session, refused
-from pratique.errors import ConfigurationError, InternalError
+from pratique.errors import InternalError
 from pratique.model import DuckQuery, Lookup, Rows, Target
 from pratique.schema import Reference, Schema
 from pratique.schema.compile import Rule
@@ -120,13 +120,6 @@ class LateJudge:
     def _loaded_before(self, rule: Rule, lookup: Lookup) -> None:
         """Against the rows there: an identical one makes this row `loaded before`, a different one holds it."""
         schema = self._schema
-        unusable = [name for name in rule.fields if schema.field(name).store in {"mask", "drop"}]
-        if unusable:
-            raise ConfigurationError(
-                f"{rule.name} cannot be judged against the rows of {self._target.table}: {unusable[0]} is not stored",
-                where=schema.field(unusable[0]).where,
-                hint="use `store: hash` for this field, or another key",
-            )
         names = tuple(item.name for item in schema.fields if item.store != "drop")
         complete = " AND ".join(f"s.{identifier(name)} IS NOT NULL" for name in rule.fields)
         keys = ", ".join(f"{stored(schema, name, 's.')} AS {identifier(name)}" for name in rule.fields)
