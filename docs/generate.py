@@ -4,11 +4,17 @@ import inspect
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal, get_args, get_origin
 
 import click
 
 from pratique import errors, events
 from pratique.cli.main import program
+from pratique.schema.expression import CASTS
+from pratique.schema.functions import FUNCTIONS, UNITS
+from pratique.schema.rules import FORMATS
+from pratique.specs.base import Spec
+from pratique.specs.settings import SettingsSpec
 
 REFERENCE = Path(__file__).resolve().parent / "reference"
 NOTE = "<!-- Made by docs/generate.py (`make fix`); do not edit. -->\n"
@@ -72,7 +78,86 @@ def events_page() -> str:
     return "\n".join(parts)
 
 
-PAGES = {"cli.md": cli_page, "errors.md": errors_page, "events.md": events_page}
+def functions_page() -> str:
+    """Every function, unit and cast of the rule language, and every named form of a text."""
+    parts = [
+        "# The rule language\n",
+        NOTE,
+        "A rule is one SQL condition over the fields of a record: comparisons, `AND`, `OR`, `NOT`, `IN`, `BETWEEN`,",
+        "`LIKE`, `IS NULL`, `CASE`, `+ - * / %`, `||`, texts in single quotes, `DATE '2026-10-31'`, and the functions",
+        "below. Nothing else is taken: no subquery, no other table, no function that reads the world or the clock.\n",
+    ]
+    for title, aggregate in (("Functions", False), ("Functions over the whole load (checks of scope set)", True)):
+        parts += [f"## {title}\n", "| function | what it gives | example |\n|---|---|---|"]
+        parts += [
+            f"| `{item.name}` | {item.doc} | `{item.example}` |"
+            for item in FUNCTIONS.values()
+            if item.aggregate == aggregate
+        ]
+        parts.append("")
+    parts += [
+        f"Units of `date_trunc` and `date_diff`: {', '.join(UNITS)}. Types of `cast`: {', '.join(sorted(CASTS))}.\n"
+    ]
+    parts += ["## Forms: what `format` may say of a text\n", "| format | the whole text is |\n|---|---|"]
+    parts += [f"| `{item.name}` | {item.doc} |" for item in FORMATS.values()]
+    return "\n".join([*parts, ""])
+
+
+def settings(spec: type[Spec], prefix: str = "") -> Iterator[tuple[str, str, str]]:
+    """Key, default and kind of every setting under `spec`, in the order of the declarations."""
+    for name, item in spec.model_fields.items():
+        kind, key = item.annotation, f"{prefix}{name}"
+        if inspect.isclass(kind) and issubclass(kind, Spec):
+            yield from settings(kind, f"{key}.")
+        elif item.default_factory is None:
+            choices = ", ".join(map(str, get_args(kind))) if get_origin(kind) is Literal else ""
+            yield key, str(item.default), choices or getattr(kind, "__name__", str(kind))
+        elif name == "threads":
+            yield key, "all cores", "int"
+
+
+def settings_page() -> str:
+    """Every setting with its default, and the variable that sets it for one run."""
+    rows = [
+        f"| `{key}` | {default} | {kind} | {MEANINGS[key]} | `PRATIQUE__{key.upper().replace('.', '__')}` |"
+        for key, default, kind in settings(SettingsSpec)
+    ]
+    return "\n".join(
+        [
+            "# Settings\n",
+            NOTE,
+            "They stand in `config/default.yaml` and `config/ENVIRONMENT.yaml`, the second over the first; a variable",
+            "(in the environment, or in `.env`) over both. Sizes are text such as `700MB` or `2GiB`.\n",
+            "| key | default | kind | meaning | variable |\n|---|---|---|---|---|",
+            *rows,
+            "\n`connections.NAME` is `{url: …}`, or `{type: …, path: …}`: `duckdb://FILE`, `parquet://FOLDER`, or a",
+            "folder for sources; relative to the project. `${NAME}` and `${file:PATH}` in a value stand for a secret",
+            "from the environment (or `.env`), or from a file; what they stand for is printed as `***`.\n",
+        ]
+    )
+
+
+MEANINGS = {
+    "logging.level": "how much is logged",
+    "state.path": "ledger, locks, quarantine and temporary files; relative to the project",
+    "limits.memory": "of the engine",
+    "limits.temporary_disk": "of the engine, under the state folder",
+    "limits.threads": "of the engine",
+    "limits.lock_timeout_seconds": "how long a destination that another process holds is waited for",
+    "limits.record_bytes_max": "of one record of an input",
+    "limits.columns_max": "of an input",
+    "limits.files_per_load_max": "files that are committed together; the others follow in further loads of the run",
+    "limits.records_in_memory_max": "records that Python users get as a list",
+    "quarantine.max_share": "share of held records above which nothing is loaded; a source may say its own",
+}
+
+PAGES = {
+    "cli.md": cli_page,
+    "errors.md": errors_page,
+    "events.md": events_page,
+    "functions.md": functions_page,
+    "settings.md": settings_page,
+}
 
 
 def main() -> None:

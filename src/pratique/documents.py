@@ -174,16 +174,15 @@ class _YamlReader(_Reader):
         self._events = self._parse(text)
 
     def _parse(self, text: str) -> Iterator[Any]:
-        from ruamel.yaml import YAML  # noqa: PLC0415 - 25 ms that only a command that reads a project pays
-        from ruamel.yaml.error import MarkedYAMLError, YAMLError  # noqa: PLC0415
+        import yaml  # noqa: PLC0415 - 20 ms that only a command that reads a project pays
 
-        try:
-            yield from YAML(typ="safe", pure=True).parse(text)
-        except MarkedYAMLError as error:
+        try:  # events only: no loader of the library turns them into values
+            yield from yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             place = (mark.line + 1, mark.column + 1) if mark else (1, 1)
             self.fail(f"not valid YAML: {error.problem or error.context}", place, _yaml_hint(str(error.problem)))
-        except YAMLError as error:
+        except yaml.YAMLError as error:
             self.fail(f"not valid YAML: {str(error).splitlines()[0]}", (1, 1), "remove control characters")
 
     def documents(self) -> list[Document]:
@@ -362,6 +361,23 @@ def reveal(value: Any) -> Any:
     return [reveal(item) for item in value] if isinstance(value, list) else value
 
 
+# Every value that a reference of this process stood for: whatever an error of a driver or of the system quotes, it is
+# hidden before anybody reads it.
+_resolved: set[str] = set()
+_HIDDEN_CHARACTERS_MIN: Final = 4  # Limit: a shorter value protects nothing, and hiding it would garble every message
+
+
+def hide_secrets(value: Any) -> Any:
+    """`value` (text, or texts in lists and mappings) with what references stood for as `***`: for all that is told."""
+    if isinstance(value, str):
+        for text in sorted(_resolved, key=len, reverse=True):
+            value = value.replace(text, "***")
+        return value
+    if isinstance(value, Mapping):
+        return {key: hide_secrets(item) for key, item in value.items()}
+    return [hide_secrets(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
 def resolve_secrets(
     value: Any, environ: Mapping[str, str], *, root: Path, where: Callable[[KeyPath], str], path: KeyPath = ()
 ) -> Any:
@@ -383,7 +399,13 @@ def resolve_secrets(
     if not isinstance(value, str) or "${" not in value:
         return value
     place = where(path)
-    return Secret(_REFERENCE.sub(lambda match: _resolve(match[1], environ, root, place), value))
+    return Secret(_REFERENCE.sub(lambda match: _remembered(_resolve(match[1], environ, root, place)), value))
+
+
+def _remembered(text: str) -> str:
+    if len(text) >= _HIDDEN_CHARACTERS_MIN:
+        _resolved.add(text)
+    return text
 
 
 def _resolve(reference: str, environ: Mapping[str, str], root: Path, where: str) -> str:

@@ -447,7 +447,10 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class SourceReport:
-    """What became of one source in one run; the account sums all of its loads."""
+    """What became of one source in one run; the account sums all of its loads.
+
+    `judged` is the split of a load that the gate refused: evidence, nothing of it took effect.
+    """
 
     source: str
     table: str
@@ -467,6 +470,7 @@ class SourceReport:
     newest: str | None = None
     problem: Problem | None = None
     seconds: float = 0.0
+    judged: Account | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,7 +138,7 @@ def test_help_loads_nothing_heavy(tmp_path: Path) -> None:
     code = (
         "import sys\nsys.argv = ['pratique', '--help']\nfrom pratique.cli.main import main\n"
         "try:\n    main()\nexcept SystemExit:\n    pass\n"
-        "heavy = {'pydantic', 'duckdb', 'sqlglot', 'rich', 'pyarrow', 'numpy', 'ruamel', 'sqlite3'} & set(sys.modules)\n"
+        "heavy = {'pydantic', 'duckdb', 'sqlglot', 'rich', 'pyarrow', 'numpy', 'yaml', 'sqlite3'} & set(sys.modules)\n"
         "sys.exit(f'loaded: {heavy}' if heavy else 0)\n"
     )
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "src")}
@@ -383,14 +383,22 @@ def test_a_signal_is_exit_code_7(tmp_path: Path, number: int) -> None:
     code = (
         "import os, click\nfrom pratique.cli import main\n"
         "from pratique.cli.run import run\n"
-        f"run.callback = lambda **_: os.kill(os.getpid(), {int(number)})\n"
+        # CPython ends itself by SIGINT if the interrupt passed through exec() of a text, as in many an import
+        f"run.callback = lambda **_: exec('os.kill(os.getpid(), {int(number)})')\n"
         "import sys\nsys.argv = ['pratique', 'run']\nmain.main()\n"
     )
+    (tmp_path / "stopped.py").write_text(code)
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "src")}
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "-m", "stopped"],
+        cwd=tmp_path,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
     )
-    assert done.returncode == 7, done.stderr
+    assert done.returncode == 7, (done.returncode, done.stderr)
     assert "stays" in done.stderr
     assert "Traceback" not in done.stderr
 
@@ -453,3 +461,19 @@ def test_shown_escapes_what_steers_and_nothing_else() -> None:
     assert shown("Größe 売上 é 😀") == "Größe 売上 é 😀"
     assert shown("a\r\n\t\x07\x9b\u200e\u2028\ud800") == r"a\r\n\t\x07\x9b\u200e\u2028\ud800"
     assert re.fullmatch(r"\\U000e0001", shown("\U000e0001"))
+
+
+def test_a_mistyped_option_is_told_like_any_mistake(tmp_path: Path) -> None:
+    """A wrong option is one `error:` with the help to ask for; with --json it is JSON, and stderr stays empty."""
+    plain = pratique("run", "--nosuch", "--project", tmp_path)
+    assert (plain.exit_code, plain.stderr) == (2, "error: No such option '--nosuch'.\n  do: pratique run --help\n")
+    asked = pratique("run", "--json", "--nosuch", "--project", tmp_path)
+    assert json.loads(asked.stdout)["error"]["hint"] == "pratique run --help"
+    assert asked.stderr == ""
+
+
+def test_a_list_that_is_cut_says_so(project: Path) -> None:
+    """Ten of twelve records: the end says how many there are and which command gives all of them."""
+    text = pratique("quarantine", "show", "Q1", "--project", project).stdout
+    assert "these are 10 of 12 records; all of them: pratique quarantine export --cause Q1" in text
+    assert "all of them" not in pratique("quarantine", "show", "Q1", "--limit", "12", "--project", project).stdout

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from pratique.cli.account import moment
 from pratique.cli.report import duration, numbered, places, render, score
 from pratique.cli.text import columns
 from pratique.model import (
@@ -115,7 +116,7 @@ def source(name: str = "sales", outcome: str = "loaded", **changes: object) -> S
 GATED = source(
     "flights",
     "gated",
-    account=Account(1_000, 600, 400),
+    judged=Account(1_000, 600, 400),
     causes=(
         Cause("tailnum.pattern", "tailnum", 'does not match N[0-9A-Z]{1,5}: "D942DN"', 390, (("flights.csv", 7),)),
         Cause("planes.tailnum", "tailnum", "no such plane", 10, ()),
@@ -332,3 +333,36 @@ def test_quality_is_never_rounded_up_to_perfect() -> None:
 def test_a_share_that_is_not_nothing_is_not_shown_as_nothing() -> None:
     """One row of a billion has a share that says so."""
     assert "<0.01 %" in render(REPORTS["huge"], width=120, now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("2013-12-30", "2013-12-30"),
+        ("2013-12-30T23:00:00+00", "2013-12-30 23:00"),
+        ("2013-12-30T23:00:00-05:30", "2013-12-31 04:30"),
+        ("2013-12-30T23:00:00.123456", "2013-12-30 23:00"),
+        ("2026-10-31T06:58:00+00", "06:58 today"),
+        ("2026-10-31", "2026-10-31"),
+        ("no date\x1b", r"no date\x1b"),
+    ],
+)
+def test_newest_data_is_told_as_people_read_it(text: str, said: str) -> None:
+    """A time of the data stands without seconds, in the zone of the report; a date stays a date."""
+    assert moment(text, NOW) == said
+
+
+def test_a_cause_stands_on_one_line_where_two_places_fit() -> None:
+    """Places give way before a line is broken: two of them stay, the others are counted; `runs show` names all known."""
+    cause = Cause("dest.enum", "dest", 'not one of A, B: "C"', 500, tuple(("flights.csv", 2 * n) for n in range(1, 11)))
+    text = render(report(source(account=Account(500, 0, 500), causes=(cause,))), width=90, now=NOW)
+    assert 'Q1  500  sales.dest.enum   not one of A, B: "C"   flights.csv lines 2, 4, 6, 8, 10, +495' in text
+    detailed = render(report(source(account=Account(500, 0, 500), causes=(cause,))), width=90, now=NOW, detail=True)
+    assert "flights.csv lines 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, +490" in detailed
+
+
+def test_a_gated_source_with_an_earlier_load_keeps_its_account() -> None:
+    """What earlier loads of the same run brought in is on the account, whatever the gate refused afterwards."""
+    partly = source("flights", "gated", account=Account(10, 9, 1), judged=Account(1_000, 600, 400))
+    text = render(report(partly, outcome="partial", exit_code=8), width=120, now=NOW)
+    assert re.search(r"flights +GATED +10 = +9 \+ +1 \+ +0", text)

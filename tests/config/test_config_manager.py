@@ -165,7 +165,7 @@ def test_all_mistakes_of_a_file_are_told_at_once(folder) -> None:
 
 def test_importing_the_manager_loads_neither_pydantic_nor_yaml() -> None:
     """`--help` has a budget: heavy libraries are imported when a configuration is read, not before."""
-    code = "import pratique.config_manager, pratique.project, sys; print([m for m in ('pydantic', 'ruamel.yaml', 'duckdb', 'pyarrow') if m in sys.modules])"
+    code = "import pratique.config_manager, pratique.project, sys; print([m for m in ('pydantic', 'yaml', 'duckdb', 'pyarrow') if m in sys.modules])"
     found = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=dict(os.environ)
     )

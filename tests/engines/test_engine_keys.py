@@ -128,7 +128,7 @@ def test_reference(stage, there, held):
     target = Target("line", parents={"parent": "parents"})
     staged = stage("id,p,q\n1,1,\n2,3,\n3,,\n", CHILD, target=target, lookup=lookup)
     assert held(staged) == [(0, 3, ["reference.p"])]
-    assert next(iter(staged.quarantined())).failures[0].message == "p = 3: p not in parent.id"
+    assert next(iter(staged.quarantined())).failures[0].message == 'p not in parent.id: "3"'
     assert (staged.tally.rules[-1].decided, staged.tally.rules[-1].failed) == (2, 1)
 
 

@@ -283,7 +283,7 @@ def test_an_unknown_cause_names_those_that_exist(shop) -> None:
     _three_loads(shop)
     with pytest.raises(ConfigurationError, match="Q1 to Q3") as caught:
         list(shop.quarantine.records(cause="Q9"))
-    assert caught.value.hint == "see: pratique quarantine list"
+    assert caught.value.hint == "pratique quarantine list"
 
 
 def test_a_rule_that_json_escapes_is_found(shop) -> None:

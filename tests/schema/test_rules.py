@@ -6,12 +6,13 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from ruamel.yaml import YAML
 
+from pratique.documents import load_document
 from pratique.schema import Check, Field, FieldType, Reference, Schema
 from pratique.schema.compile import InputColumn, Judge, compile_schema
+from pratique.schema.rules import sensitive
 
-TABLE = YAML(typ="safe").load(Path(__file__).parents[1] / "golden" / "rules.yaml")
+TABLE = load_document(Path(__file__).parents[1] / "golden" / "rules.yaml").value
 
 
 def kind(text: str) -> FieldType:
@@ -257,3 +258,29 @@ def test_decided_counts_fit_failures() -> None:
         for failed, *decided in rows_of(judge, [row for row, _ in group["rows"]], columns):
             for rule, said in zip(rules, decided, strict=True):
                 assert said or rule.number not in [abs(number) for number in failed or []], (group["group"], rule.name)
+
+
+def test_a_long_enum_is_named_by_its_first_values() -> None:
+    """A message stays one line: of a long enum it names two values and how many there are, of a short one all."""
+    places = tuple(f"America/Place_{number}" for number in range(10))
+    for values, text in (
+        (places, "not one of America/Place_0, America/Place_1, … (10 values)"),
+        (("a", "b"), "not one of a, b"),
+    ):
+        judge = compile_schema(Schema("s", 1, (Field("z", kind("string"), enum=values),)), [InputColumn("z")])
+        assert next(rule.text for rule in judge.rules if rule.name == "z.enum") == text
+
+
+def test_what_is_computed_from_a_sensitive_field_is_sensitive() -> None:
+    """A computed field shows no more of a sensitive one than the field itself does, over any number of steps."""
+    fields = (
+        Field("email", kind("string"), sensitive=True),
+        Field("domain", kind("string"), expression="split_part(email, '@', 2)"),
+        Field("tail", kind("string"), expression="right(domain, 3)", pattern="[a-z]+"),
+        Field("n", kind("integer")),
+    )
+    schema = Schema("s", 1, fields)
+    assert sensitive(schema) == {"email", "domain", "tail"}
+    judge = compile_schema(schema, [InputColumn("email"), InputColumn("n")])
+    assert {rule.name for rule in judge.rules if rule.sensitive} >= {"tail.pattern"}
+    assert not next(rule for rule in judge.rules if rule.name == "n.type").sensitive

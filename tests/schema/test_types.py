@@ -6,14 +6,14 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from ruamel.yaml import YAML
 
+from pratique.documents import load_document
 from pratique.errors import ConfigurationError
 from pratique.schema import Field, FieldType, Schema
 from pratique.schema.compile import InputColumn, compile_schema
 from pratique.schema.types import valid_literal
 
-TABLE = YAML(typ="safe").load(Path(__file__).parents[1] / "golden" / "types.yaml")
+TABLE = load_document(Path(__file__).parents[1] / "golden" / "types.yaml").value
 
 
 def kind(text: str) -> FieldType:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from pratique.cli.text import coloured, columns, left, middle, right, shown
@@ -49,37 +50,53 @@ def percent(part: int, whole: int) -> str:
     return f"{share:.2f} %"
 
 
-def account_table(report: RunReport, width: int, *, color: bool) -> list[str]:
+def moment(text: str, now: datetime) -> str:
+    """Give a date or time of the data as people read it: `2026-10-31`, `2026-10-31 06:58`, `06:58 today`.
+
+    A time that says its zone is told in the zone of `now`, as every time of a report. Other text stays as it is.
+    """
+    try:
+        told = datetime.fromisoformat(text)
+    except ValueError:
+        return shown(text)
+    if len(text) == len("2026-10-31"):
+        return text
+    if told.tzinfo is not None:
+        told = told.astimezone(now.tzinfo)
+    return f"{told:%H:%M} today" if told.date() == now.date() else f"{told.date()} {told:%H:%M}"
+
+
+def account_table(report: RunReport, width: int, *, color: bool, now: datetime) -> list[str]:
     """Lay the sources out under a header; numbers stand under each other, and no line is wider than `width`.
 
     Where that needs it, first the remark, then newest data, then the share move to a line of their own, and names lose
-    their middle. Sums cover what took effect: not a gated source, whose numbers stand without `=` and `+`.
+    their middle. Sums cover what took effect: not what a gate refused, whose numbers stand without `=` and `+`.
     """
     loaded = "would load" if report.dry_run else "loaded"
     header = _Line(
         "source", "outcome", ("read", loaded, "quarantined", "skipped"), (" ",) * 3, ("share", "newest data", "")
     )
-    lines = [_line(source) for source in report.sources]
+    lines = [_line(source, now) for source in report.sources]
     total = _total(report.sources)
     broken = "" if total.balances() else _broken(total)
-    if not broken and any(source.account and source.outcome != "gated" for source in report.sources):
+    if not broken and any(source.account for source in report.sources):
         lines.append(_Line("account", "balances", _numbers(total), _SIGNS, ("", "", "")))
     rendered = _laid_out(header, lines, width, color=color)
     return [*rendered, coloured(broken, "red", on=color)] if broken else rendered
 
 
-def _line(source: SourceReport) -> _Line:
+def _line(source: SourceReport, now: datetime) -> _Line:
     loud = source.outcome in _LOUD
     outcome = source.outcome.upper() if loud else source.outcome
-    newest = shown(source.newest) if source.newest else ""
-    account = source.account
+    newest = moment(source.newest, now) if source.newest else ""
+    account = source.account or source.judged
     if account is None:
         numbers, tail = (_NONE, _NONE, _NONE, _NONE), (_NONE, newest, "")
         return _Line(shown(source.source), outcome, numbers, (" ",) * 3, tail, "red" if loud else "")
     numbers = _numbers(account)
-    if source.outcome == "gated":
-        numbers = (numbers[0], "0", *numbers[2:])
-    signs = _SIGNS if source.outcome != "gated" else (" ",) * 3
+    signs = _SIGNS
+    if source.account is None:  # the gate refused it
+        numbers, signs = (numbers[0], "0", *numbers[2:]), (" ",) * 3
     share = percent(account.quarantined, account.read)
     return _Line(shown(source.source), outcome, numbers, signs, (share, newest, _merged(source)), "red" if loud else "")
 
@@ -97,7 +114,7 @@ def _merged(source: SourceReport) -> str:
 
 
 def _total(sources: tuple[SourceReport, ...]) -> Account:
-    accounts = [source.account for source in sources if source.account and source.outcome != "gated"]
+    accounts = [source.account for source in sources if source.account]
     return Account(
         read=sum(account.read for account in accounts),
         loaded=sum(account.loaded for account in accounts),

@@ -89,15 +89,7 @@ def project_options(command: _Command) -> _Command:
 
 def json_option(command: _Command) -> _Command:
     """Add --json: then nothing but JSON is written to stdout, errors too."""
-    return click.option(
-        "--json", "as_json", is_flag=True, callback=_remember_json, help="Write JSON, and nothing else."
-    )(command)
-
-
-def _remember_json(ctx: click.Context, _: click.Parameter, value: bool) -> bool:  # noqa: FBT001 - click's signature
-    if value:
-        ctx.find_root().meta["pratique.json"] = True
-    return value
+    return click.option("--json", "as_json", is_flag=True, help="Write JSON, and nothing else.")(command)
 
 
 def typed_options(environment: str | None, root: Path | None) -> str:

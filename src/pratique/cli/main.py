@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import os
 import sys
 import traceback
 from types import TracebackType
@@ -14,6 +15,7 @@ import click
 from pratique.cli.console import Console, close_pipe, to_json
 from pratique.cli.problems import error_as_json, render_error
 from pratique.cli.signals import stop
+from pratique.documents import hide_secrets
 from pratique.errors import ConfigurationError, InternalError, InterruptedRunError, PratiqueError
 
 _COMMANDS: Final[dict[str, tuple[str, str]]] = {  # name -> (module:attribute, what it does)
@@ -41,7 +43,8 @@ class _Told:
     """Turns whatever leaves a command into lines for people (or JSON) and the exit code of its class."""
 
     def __init__(self, ctx: click.Context, *, debug: bool) -> None:
-        self.ctx, self.debug = ctx, debug
+        self.debug = debug
+        self.as_json = "--json" in ctx.args  # asked here and not of the command: its options may be what is wrong
 
     def __enter__(self) -> None:
         pass
@@ -49,16 +52,17 @@ class _Told:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is None or isinstance(error, (click.ClickException, click.exceptions.Exit, SystemExit, click.Abort)):
+        passed = (click.exceptions.Exit, click.exceptions.NoArgsIsHelpError, SystemExit, click.Abort)
+        if error is None or isinstance(error, passed):
             return
         if isinstance(error, BrokenPipeError):  # whoever read our output has enough of it
             close_pipe(error=False)
             raise click.exceptions.Exit(0)
         if self.debug:
-            traceback.print_exception(kind, error, trace)
+            click.echo(hide_secrets("".join(traceback.format_exception(kind, error, trace))), err=True, nl=False)
         told = self._error(error)
         console = Console.choose("auto")
-        if self.ctx.meta.get("pratique.json"):
+        if self.as_json:
             console.out(to_json(error_as_json(told)))
         else:
             console.err(render_error(told, width=console.width, color=console.color_error))
@@ -72,6 +76,11 @@ class _Told:
             )
         if isinstance(error, PratiqueError):
             return error
+        if isinstance(error, click.UsageError):
+            path = error.ctx.command_path if error.ctx else "pratique"
+            return ConfigurationError(error.format_message(), hint=f"{path} --help")
+        if isinstance(error, click.ClickException):
+            return ConfigurationError(error.format_message())
         again = "" if self.debug else "; `pratique --debug …` shows where it happened"
         return InternalError(
             f"unexpected {type(error).__name__}: {error}",
@@ -131,7 +140,7 @@ def _say_version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:  
         ctx.exit()
 
 
-@click.command(cls=Program, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command("pratique", cls=Program, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.option(
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_say_version, help="Show the version."
@@ -146,10 +155,14 @@ def program(debug: bool) -> None:  # noqa: FBT001 - read by Program.invoke
 def main() -> None:
     """Run the program as a process: signals are heard, and no character is one that the terminal cannot take."""
     stop.install()
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # looking for them costs a tenth of a short run
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError):  # not a text stream of Python
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
         program(prog_name="pratique")
+    except SystemExit as end:
+        stop.leave(end.code if isinstance(end.code, int) else 1)
+        raise
     finally:
         stop.over()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pratique.cli.text import coloured, columns, hanging, shown
+from pratique.documents import hide_secrets
 from pratique.errors import PratiqueError
 
 _PLACE: Final = re.compile(r"(?P<file>.+?):(?P<line>[0-9]+)(?::(?P<column>[0-9]+))?")
@@ -18,9 +19,11 @@ _QUOTED_BYTES_MAX: Final = 1024 * 1024  # Limit: no larger file is a document of
 
 def render_error(error: PratiqueError, *, width: int = 80, color: bool = False) -> str:
     """Give the error as lines: `error:` what, `at` where with a caret, `do:` what to do; further mistakes likewise."""
-    lines = _one(error.message, error.where, error.hint, width, color=color)
-    for more in error.facts.get("more", ()):
-        lines += _one(more.get("message", ""), more.get("where", ""), more.get("hint", ""), width, color=color)
+    first = {"message": error.message, "where": error.where, "hint": error.hint}
+    lines = []
+    for said in (first, *error.facts.get("more", ())):
+        message, where, hint = (hide_secrets(said.get(name, "")) for name in ("message", "where", "hint"))
+        lines += _one(message, where, hint, width, color=color)
     return "\n".join(line.rstrip() for line in lines)
 
 
@@ -29,12 +32,12 @@ def error_as_json(error: PratiqueError) -> Mapping[str, Any]:
     return {
         "error": {
             "code": error.code,
-            "message": error.message,
-            "where": error.where,
-            "hint": error.hint,
+            "message": hide_secrets(error.message),
+            "where": hide_secrets(error.where),
+            "hint": hide_secrets(error.hint),
             "exit_code": error.exit_code,
             "retryable": error.retryable,
-            "facts": error.facts,
+            "facts": hide_secrets(error.facts),
         }
     }
 

@@ -43,7 +43,7 @@ def _typed(**filters: str | None) -> str:
 
 @click.group()
 def quarantine() -> None:
-    """List, show and export the records that were held, with every rule that each failed."""
+    """Show the records that were held, with every rule that each failed."""
 
 
 @quarantine.command(
@@ -68,7 +68,10 @@ def list_(
     color: str,
     as_json: bool,
 ) -> None:
-    """List why records are held: each cause with its count, most records first."""
+    """List the causes for which records are held.
+
+    Each comes with its count, most records first.
+    """
     console = Console.choose(color)
     with quarantine_of(root, environment) as (held, ledger):
         causes = held.causes(pipeline, source, rule, ledger.run(run).run_id if run else None)
@@ -131,15 +134,21 @@ def show(
     as_json: bool,
     **given: str | None,
 ) -> None:
-    """Show records of a cause (Q1, Q2, … of `quarantine list`), or one record by its id."""
+    """Show the records of a cause, or one by its id.
+
+    Causes are called Q1, Q2, … as in `quarantine list`.
+    """
     console = Console.choose(color)
     by_cause = bool(_CAUSE.fullmatch(what))
     with quarantine_of(root, environment) as (held, ledger):
         filters = _chosen(given, ledger)
         filters["cause" if by_cause else "record"] = what
         filters["limit"] = limit
-        found = 0
+        found, total = 0, 0
         sensitive = False
+        if by_cause:
+            causes = held.causes(given["pipeline"], run=filters.get("run"))
+            total = next((cause.records for cause in causes if cause.id == what.upper()), 0)
         for record in held.records(reveal=reveal, **filters):
             found += 1
             sensitive = sensitive or bool(record["sensitive"])
@@ -149,14 +158,18 @@ def show(
                 for line in _record(record, console, whole=not by_cause):
                     console.out(line)
     if not found and not by_cause:
-        raise ConfigurationError(f"no quarantined record has the id {what}", hint="see: pratique quarantine list")
+        raise ConfigurationError(
+            f"no quarantined record has the id {what}",
+            hint="pratique quarantine list tells the causes, pratique quarantine show Q1 their records and ids",
+        )
     if as_json:
         return
     if sensitive and not reveal:
         console.out("sensitive values are masked as ***; --reveal shows them")
-    if found == limit and by_cause:
+    if found == limit < total:
         options = _typed(**given) + typed_options(environment, root)
-        console.out(f"perhaps more: --limit {limit * 10}, or all: pratique quarantine export --cause {what}{options}")
+        told = f"these are {count(found)} of {count(total)} records; all of them:"
+        console.out(f"{told} pratique quarantine export --cause {what}{options}")
 
 
 def _chosen(given: Mapping[str, str | None], ledger: Ledger) -> Filters:
@@ -219,7 +232,10 @@ def export(
     color: str,
     **given: str | None,
 ) -> None:
-    """Write the held records to a file, complete or not at all, or to stdout."""
+    """Write the held records to a file or stdout.
+
+    A file is complete or not there at all.
+    """
     console = Console.choose(color)
     with quarantine_of(root, environment) as (held, ledger):
         filters = _chosen(given, ledger)
@@ -227,7 +243,9 @@ def export(
         stdout = sys.stdout.buffer
         exported = held.export(output or stdout, form, reveal=reveal, **filters)
         stdout.flush()
-    told = f"{count(exported.records)} records written" + (f" to {output}" if output else "")
+    told = f"{count(exported.records)} record{'s' if exported.records != 1 else ''} written" + (
+        f" to {output}" if output else ""
+    )
     if exported.neutralised:
         told += f"; {count(exported.neutralised)} cells that look like formulas got a ' in front"
     console.err(told)

@@ -15,6 +15,8 @@ from pratique.model import Cause, Problem, RunReport, SourceReport
 
 SHORT_ID: Final[int] = 6
 _NAMES_SHOWN: Final[int] = 3  # Limit: names of known files in the report; `runs show` gives all
+_NAME_COLUMNS: Final[int] = 40  # Limit: of a rule's name in a list
+_PLACES_MIN: Final[int] = 2  # Limit: so many places of a cause are named before its line is broken
 _MESSAGE_COLUMNS: Final[int] = 300  # Limit: a message may quote a value of any length
 _PERFECT: Final = 100
 COLOURS: Final[Mapping[str, str]] = {
@@ -67,17 +69,28 @@ def duration(seconds: float) -> str:
     return f"{whole // _DAY} d {whole % _DAY // _HOUR} h"
 
 
-def places(cause: Cause) -> str:
-    """Tell where the records of a cause stand: `sales.csv lines 2-5, 9, +12`; runs of neighbours are joined."""
+def places(cause: Cause, most: int | None = None) -> str:
+    """Tell where the records of a cause stand: `sales.csv lines 2-5, 9, +12`; runs of neighbours are joined.
+
+    `most` is how many of the known places are named at most; the others are counted with the rest.
+    """
     files: dict[str, list[int]] = {}
-    for name, number in cause.places:
+    named = cause.places[:most]
+    for name, number in named:
         files.setdefault(name, []).append(number)
     parts = []
     for name, numbers in files.items():
         unit = "row" if name.endswith(".parquet") else "line"
         parts.append(f"{shown(name)} {unit}{'s' if len(numbers) > 1 else ''} {_ranges(sorted(numbers))}")
-    more = cause.records - len(cause.places)
+    more = cause.records - len(named)
     return " · ".join(parts) + (f", +{count(more)}" if parts and more > 0 else "")
+
+
+def fitting_places(cause: Cause, room: int) -> str:
+    """Tell as many places as fit into `room` columns, two of them at least: `sales.csv lines 2, 9, +15`."""
+    least = min(_PLACES_MIN, len(cause.places))
+    tried = (places(cause, most) for most in range(len(cause.places), least, -1))
+    return next((text for text in tried if columns(text) <= room), places(cause, least))
 
 
 def _ranges(numbers: list[int]) -> str:
@@ -122,7 +135,7 @@ class _Page:
         """Give the lines from the outcome down to what to type next."""
         yield self._header()
         if self.report.sources:
-            yield from account_table(self.report, self.width, color=self.color)
+            yield from account_table(self.report, self.width, color=self.color, now=self.now)
         else:
             yield "  no source finished" + ("" if self.report.ended_at else " yet")
         yield from self._problems()
@@ -200,9 +213,10 @@ class _Page:
                     yield from hanging("           action   ", shown(held.hint), self.width)
 
     def _set_checks(self) -> Iterator[str]:
+        """Checks over the whole load; those that the gate refused the source for are told by its problem."""
         for source in self.report.sources:
             for verdict in source.sets:
-                if verdict.passed is not True:
+                if verdict.passed is not True and (verdict.severity == "warn" or source.outcome != "gated"):
                     said = "failed" if verdict.passed is False else "could not be decided"
                     name = f"{shown(source.source)}.{shown(verdict.name)} ({verdict.severity}) {said}"
                     message = f": {self._message(verdict.message)}" if verdict.message else ""
@@ -223,7 +237,7 @@ class _Page:
     def _evidence(self) -> Iterator[str]:
         for source in self.report.sources:
             if source.outcome == "gated" and source.causes:
-                held = f"{rows(source.account.quarantined)} of " if source.account else "rows of "
+                held = f"{rows(source.judged.quarantined)} of " if source.judged else "rows of "
                 text = f"{held}{shown(source.source)} that are not good enough (in no quarantine: still in the source)"
                 yield from self._section("why", text)
                 causes = numbered((source.source, cause) for cause in source.causes)
@@ -233,21 +247,25 @@ class _Page:
         """Each cause on one line if message and places fit beside its name, else on several."""
         ids = max((len(short) for short, _, _ in causes), default=0)
         sizes = max((len(count(cause.records)) for _, _, cause in causes), default=0)
-        names = [middle(f"{shown(source)}.{shown(cause.rule)}", 40) for _, source, cause in causes]
+        names = [middle(f"{shown(source)}.{shown(cause.rule)}", _NAME_COLUMNS) for _, source, cause in causes]
         widest = max((columns(name) for name in names), default=0)
         for (short, _, cause), name in zip(causes, names, strict=True):
             start = f"  {coloured(left(short, ids), 'yellow', on=self.color)}  {right(count(cause.records), sizes)}  "
             indent = 6 + ids + sizes
-            message, where = self._message(cause.message), places(cause)
+            message, room = self._message(cause.message), self.width - indent
             line = f"{left(name, widest)}   {message}"
-            if columns(line) + indent + 3 + columns(where) <= self.width:
+            where = self._places(cause, room - columns(line) - 3)
+            if columns(line) + 3 + columns(where) <= room:
                 yield f"{start}{line}   {where}"
                 continue
-            room = self.width - indent
             first, *rest = [line] if columns(line) <= room else [name, *wrapped(message, room)]
             yield start + first
+            where = self._places(cause, room)
             for text in (*rest, *(wrapped(where, room) if where else ())):
                 yield " " * indent + text
+
+    def _places(self, cause: Cause, room: int) -> str:
+        return places(cause) if self.detail else fitting_places(cause, room)
 
     def _skipped(self) -> Iterator[str]:
         reasons: dict[str, int] = {}
@@ -278,13 +296,13 @@ class _Page:
             yield from self._section("into", shown(self.report.destination))
 
     def _warnings(self) -> Iterator[str]:
-        for source in self.report.sources:
-            for rule in source.warnings:
-                if rule.failed:
-                    share = percent(rule.failed, rule.decided)
-                    name = f"{shown(source.source)}.{shown(rule.name)}"
-                    text = f"{name}   {count(rule.failed)} of {count(rule.decided)} rows ({share})"
-                    yield from self._section("warning", text)
+        found = [(source, rule) for source in self.report.sources for rule in source.warnings if rule.failed]
+        names = [f"{shown(source.source)}.{shown(rule.name)}" for source, rule in found]
+        widest = max((columns(name) for name in names if columns(name) <= _NAME_COLUMNS), default=0)
+        for name, (_, rule) in zip(names, found, strict=True):
+            share = percent(rule.failed, rule.decided)
+            text = f"{count(rule.failed)} of {count(rule.decided)} rows ({share})"
+            yield from self._section("warning", f"{left(name, widest)}   {text}")
         for notice in self.report.notices:
             yield from self._section("note", self._message(notice))
 

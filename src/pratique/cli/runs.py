@@ -63,7 +63,7 @@ def runs(
 def _row(report: RunReport) -> tuple[str, ...]:
     begun = datetime.fromisoformat(report.started_at).astimezone()
     ended = datetime.fromisoformat(report.ended_at).astimezone() if report.ended_at else None
-    accounts = [source.account for source in report.sources if source.account and source.outcome != "gated"]
+    accounts = [source.account for source in report.sources if source.account]
     return (
         report.run_id[:SHORT_ID],
         shown(report.pipeline),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -25,6 +26,18 @@ class Stop:
         """
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._asked)
+
+    def leave(self, code: int) -> None:
+        """End the process with this code if a stop was asked for, whatever else is going on.
+
+        Upstream: a KeyboardInterrupt that passes through exec() of a text (dataclasses and named tuples are made so, in
+        every import) makes CPython end itself by SIGINT at its exit, and the exit code is lost.
+        """
+        if self.asked:
+            for stream in (sys.stdout, sys.stderr):
+                with contextlib.suppress(OSError, ValueError):  # closed, or nobody reads it
+                    stream.flush()
+            os._exit(code)
 
     def over(self) -> None:
         """From now on signals change nothing: the work is done, and its exit code says how."""

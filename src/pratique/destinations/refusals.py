@@ -33,7 +33,7 @@ def refused(place: Path, error: BaseException) -> PratiqueError:
     if isinstance(error, duckdb.OutOfMemoryException):
         return StateError(
             f"not enough memory or temporary disk to load: {text}",
-            hint="raise memory_limit, or free temporary disk; then run again",
+            hint="raise limits.memory or limits.temporary_disk in config/default.yaml, or free disk; then run again",
             where=str(place),
         )
     if _is_full(error, text):
@@ -50,6 +50,8 @@ def refused(place: Path, error: BaseException) -> PratiqueError:
         hint = "nothing was changed in this file: name another path, or put the right file there"
     elif "WAL" in text:
         hint = "keep a copy of the file and its .wal, then restore both from a backup"
+    if isinstance(error, OSError) and error.strerror:  # its own text names numbers of the system
+        text = f"cannot be used: {error.strerror}" + (f" ({error.filename})" if error.filename else "")
     return DestinationError(text, hint=hint, where=str(place))
 
 
@@ -69,7 +71,7 @@ def locked(place: Path, holder: str, seconds: float) -> DestinationLockedError:
         who = f"process {found[1]}{_command(found[1])}"
     return DestinationLockedError(
         f"held by {who}; waited {seconds:g} s",
-        hint="close that process, or raise lock_timeout_seconds; then run again",
+        hint="close that process, or raise limits.lock_timeout_seconds; then run again",
         where=str(place),
         facts=facts,
     )

@@ -8,21 +8,10 @@ from typing import Final
 from pratique.errors import ConfigurationError, DestinationError, InternalError
 from pratique.model import Column, Marker, Rows, Target, Written
 from pratique.schema.sql import identifier
+from pratique.schema.types import STORAGE
 
 BATCH_ROWS: Final[int] = 122_880  # Limit: one DuckDB row group, so that memory is bounded and files read well
 _DATETIME: Final[str] = "TIMESTAMP WITH TIME ZONE"
-_STORED: Final[dict[str, str]] = {
-    "string": "VARCHAR",
-    "integer": "BIGINT",
-    "number": "DOUBLE",
-    "boolean": "BOOLEAN",
-    "date": "DATE",
-    "time": "TIME",
-    "uuid": "UUID",
-    "json": "JSON",
-    "array": "JSON",
-    "object": "JSON",
-}
 _WIDENS: Final[dict[str, frozenset[str]]] = {  # storage type -> other types whose every value it holds unchanged
     "BIGINT": frozenset({"TINYINT", "SMALLINT", "INTEGER", "UTINYINT", "USMALLINT", "UINTEGER"}),
     "DOUBLE": frozenset({"FLOAT"}),
@@ -52,7 +41,7 @@ def stored_type(column: Column, given: str) -> str:
     elif column.type.startswith("decimal("):
         wanted = column.type.upper()
     else:
-        wanted = _STORED[column.type]
+        wanted = STORAGE[column.type]
     if given not in {wanted, '"NULL"'} and given not in _WIDENS.get(wanted, ()):
         raise InternalError(
             f"rows carry {column.name!r} as {given}, which {column.type} ({wanted}) does not hold exactly"
@@ -64,7 +53,7 @@ def declared_type(stored: str) -> str:
     """The schema's word for a DuckDB type; other types of tables that were made by others keep their own name."""
     if stored in {"TIMESTAMP", _DATETIME}:
         return "datetime"
-    words = {kind: word for word, kind in reversed(_STORED.items())}
+    words = {kind: word for word, kind in reversed(STORAGE.items())}
     return words.get(stored, stored.lower())
 
 

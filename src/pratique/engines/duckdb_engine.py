@@ -29,7 +29,8 @@ class DuckEngine:
         SourceError where a file cannot be read, ConfigurationError where a rule cannot be evaluated, StateError where
         memory or temporary disk is exhausted; a signal comes out as KeyboardInterrupt within a moment.
         """
-        session = Session(self._settings, tuple(file.path for file in landed.files))
+        files = tuple(file.path for file in landed.files)
+        session = Session(self._settings, files, vacuum=target.disposition == "merge")
         try:
             judges = _stage_parts(session, landed, schema)
             late = LateJudge(session, schema, target, lookup)

@@ -74,11 +74,9 @@ def set_verdict(session: Session, schema: Schema, rule: Rule, good: str) -> SetV
         cause = error.__cause__
         if isinstance(cause, duckdb.Error) and binding_error(cause):
             raise refused(f"check {rule.name}", cause, _where(schema, rule)) from cause
-        message = f"could not be decided: {error.message}"
-        return SetVerdict(rule.name, rule.severity, None, message, rule.dimension)
-    message = "" if held else rule.text
-    if held is None:
-        message = f"could not be decided: {rule.text}"
+        reason = "it fails on a sensitive value" if rule.sensitive else error.message  # DuckDB quotes the value
+        return SetVerdict(rule.name, rule.severity, None, f"{rule.text}: {reason}", rule.dimension)
+    message = "" if held else f"{rule.text} is {'NULL' if held is None else 'false'}"
     return SetVerdict(rule.name, rule.severity, held, message, rule.dimension)
 
 

@@ -23,18 +23,18 @@ class Session:
     Its temporary folder (0700) is removed by `close`, which is harmless when repeated.
     """
 
-    def __init__(self, settings: EngineSettings, files: tuple[Path, ...] = ()) -> None:
+    def __init__(self, settings: EngineSettings, files: tuple[Path, ...] = (), *, vacuum: bool = True) -> None:
         self.settings = settings
         self._folder = _temporary_folder(settings.temp_directory)
         try:
             self.connection = duckdb.connect(":memory:")
             with self.guarded():
-                self._lock_down(files)
+                self._lock_down(files, vacuum=vacuum)
         except BaseException:
             shutil.rmtree(self._folder, ignore_errors=True)
             raise
 
-    def _lock_down(self, files: tuple[Path, ...]) -> None:
+    def _lock_down(self, files: tuple[Path, ...], *, vacuum: bool) -> None:
         """Apply reference/security.md §3; the order matters: a locked setting cannot be made any more."""
         settings = self.settings
         folders = [path for path in settings.paths if path.is_dir()]
@@ -47,6 +47,8 @@ class Session:
             "SET preserve_insertion_order = true",  # record numbers are rowids
             # Upstream: DuckDB turns a long IN list into a join, and behind a join a scan's last rows come too late
             "SET disabled_optimizers = 'in_clause'",
+            # A checkpoint would write the rows again to merge row groups; only a merge leaves groups half deleted
+            f"SET max_vacuum_tasks = {100 if vacuum else 0}",
             f"SET allowed_paths = {_list(plain)}",
             f"SET allowed_directories = {_list([str(path) for path in folders])}",
             "SET enable_progress_bar = true",  # Upstream: query_progress reads -1 unless set before the lock
@@ -158,7 +160,7 @@ def _temporary_folder(parent: Path) -> Path:
     except OSError as error:
         raise StateError(
             f"the temporary folder {parent} cannot be used: {error.strerror}",
-            hint="make it writable, or name another one in limits.temporary_folder",
+            hint="make it writable, or name another state folder in state.path",
         ) from error
 
 

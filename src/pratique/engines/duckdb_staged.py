@@ -163,7 +163,7 @@ class DuckStaged:
         value: Any = {name: known[name] for name in rule.fields}
         said = ", ".join(value if rule.sensitive else [f"{name} = {text}" for name, text in value.items()])
         if rule.scope == "reference":
-            message = f"{said}: {rule.text}"
+            message = rule.message(value if len(value) > 1 else known[rule.fields[0]])
         elif total is None or low is None or high is None:
             message = f"{said} is already in {self._target.table}, with other values"
         else:

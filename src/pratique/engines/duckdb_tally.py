@@ -11,6 +11,7 @@ from pratique.errors import InternalError
 from pratique.model import Landed, RuleTally, Tally
 from pratique.schema import Schema
 from pratique.schema.compile import Rule
+from pratique.schema.rules import sensitive
 from pratique.schema.sql import identifier
 
 
@@ -103,8 +104,9 @@ def _scan(
 
 def _newest(session: Session, schema: Schema, good: str) -> str | None:
     """The greatest value of the first date or datetime field that people may see, as ISO text."""
+    hidden = sensitive(schema)
     for item in schema.fields:
-        if item.type.name in {"date", "datetime"} and item.store == "keep" and not item.sensitive:
+        if item.type.name in {"date", "datetime"} and item.store == "keep" and item.name not in hidden:
             found = session.one(f"SELECT max(s.{identifier(item.name)})::VARCHAR FROM {good}")[0]
             return None if found is None else str(found).replace(" ", "T")
     return None

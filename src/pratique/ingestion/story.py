@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from pratique import accounting, failpoints
 from pratique.destinations.base import Destination
+from pratique.documents import hide_secrets
 from pratique.engines.base import Engine, Staged
 from pratique.errors import (
     DestinationMovedError,
@@ -57,9 +58,6 @@ from pratique.schema.gate import gate, warnings
 from pratique.sources import ReadLimits, open_source
 from pratique.sources.base import Source
 
-if TYPE_CHECKING:
-    pass
-
 # Limit: how often a load is judged anew because another pipeline committed into its table meanwhile.
 JUDGED_AGAIN_MAX: Final = 5
 
@@ -70,8 +68,9 @@ def now() -> str:
 
 
 def problem_of(error: PratiqueError) -> Problem:
-    """The error as the report keeps it."""
-    return Problem(error.code, error.message, error.hint, error.where, error.exit_code)
+    """The error as the report, the ledger and whoever listens may keep it."""
+    message, hint, where = hide_secrets([error.message, error.hint, error.where])
+    return Problem(error.code, message, hint, where, error.exit_code)
 
 
 @dataclass(slots=True)
@@ -177,7 +176,9 @@ class PipelineRun:
         landed = source.land(self._position(plan))  # Invariant 1: immutable, fingerprinted, counted
         failpoints.hit("source.landed")
         progress.known.update((version.name, None) for version in landed.skipped if version.name not in progress.loaded)
-        for held in landed.held:
+        for held in (
+            replace(file, reason=hide_secrets(file.reason), hint=hide_secrets(file.hint)) for file in landed.held
+        ):
             if progress.held.setdefault(held.version.name, held) is held:
                 self.tell(FileHeld, source=plan.name, file=held.version.name, reason=held.reason, hint=held.hint)
         if not landed.files:
@@ -379,6 +380,7 @@ class PipelineRun:
             table=plan.table,
             outcome=outcome,
             account=self._account(progress, tally, written, outcome),
+            judged=accounting.account_of(judged, Written(judged.good)) if progress.evidence else None,
             written=written if progress.tallies else None,
             disposition=plan.write,
             quality=quality,

@@ -109,7 +109,7 @@ class SqliteLedger:
         ]
         near = get_close_matches(prefix[:_SHOWN], newest, n=3) or newest[:3]
         known = f"; there are {', '.join(near)}" if near else "; there are no runs yet"
-        raise ConfigurationError(f"no run begins with {prefix!r}{known}", hint="list them with: pratique runs")
+        raise ConfigurationError(f"no run begins with {prefix!r}{known}", hint="pratique runs")
 
     def loads(self, pipeline: str | None = None, run_id: str | None = None) -> list[Marker]:
         """See `Ledger.loads`."""

@@ -15,6 +15,7 @@ from typing import Any, Final
 from pratique.errors import InternalError
 from pratique.model import Cause, Failure, HeldRecord, Landed, LandedFile, RawRecord, Stamp
 from pratique.schema import Schema
+from pratique.schema.rules import sensitive
 
 MASK: Final = "***"
 # Limit: records of one file that are asked of the source's reader at a time; bounds memory.
@@ -240,5 +241,5 @@ def _concerned(cause: Cause, schema: Schema, hidden: frozenset[str]) -> frozense
 
 
 def _sensitive(schema: Schema) -> frozenset[str]:
-    fields = [field for field in schema.fields if field.sensitive]
+    fields = [schema.field(name) for name in sensitive(schema)]
     return frozenset(name for field in fields for name in (field.name, *field.headers))

@@ -223,7 +223,7 @@ class Quarantine:
             if cause.id == wanted.upper():
                 return cause
         known = f"there are Q1 to Q{len(causes)}" if causes else "nothing is held"
-        raise ConfigurationError(f"there is no cause {wanted}; {known}", hint="see: pratique quarantine list")
+        raise ConfigurationError(f"there is no cause {wanted}; {known}", hint="pratique quarantine list")
 
     def _lines(self, marker: Marker, segment: Segment) -> Iterator[bytes]:
         """The lines of a committed segment, after its hash was compared with the marker's."""

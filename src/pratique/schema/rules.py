@@ -14,6 +14,7 @@ from pratique.schema.types import matches, typed_literal
 
 # Limit: a message is one line; the whole value stands in the quarantined record.
 _SHOWN_MAX = 80
+_LISTED = 2  # Limit: values of a long enum that a message names
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,17 @@ def _shown(value: Any) -> str:
     return text if len(text) <= _SHOWN_MAX else text[: _SHOWN_MAX - 1] + "…"
 
 
+def _listed(values: tuple[str, ...]) -> str:
+    """All values, or the first few and how many there are: a person who needs all of them reads the schema."""
+    whole = ", ".join(values)
+    if len(whole) <= _SHOWN_MAX:
+        return whole
+    first = (
+        value if len(value) <= _SHOWN_MAX // 2 else f"{value[: _SHOWN_MAX // 2 - 1]}…" for value in values[:_LISTED]
+    )
+    return f"{', '.join(first)}, … ({len(values)} values)"
+
+
 def captures(schema: Schema) -> dict[str, str]:
     """Capture of the path -> field that holds it."""
     return {item.capture: item.name for item in schema.fields if item.capture}
@@ -116,6 +128,19 @@ def read(schema: Schema, text: str, where: str, scope: Literal["row", "set", "va
     """The expression `text` over the fields of `schema`; ConfigurationError where it is none."""
     names = tuple(item.name for item in schema.fields)
     return parse(text, names, captures(schema), where=where or schema.path or schema.name, scope=scope)
+
+
+def sensitive(schema: Schema) -> frozenset[str]:
+    """Names of the fields whose values people must not see: declared so, or computed from one that is."""
+    needs = {
+        item.name: read(schema, item.expression, item.where, "value").inputs
+        for item in schema.fields
+        if item.expression
+    }
+    found = {item.name for item in schema.fields if item.sensitive}
+    while more := {name for name, inputs in needs.items() if name not in found and not found.isdisjoint(inputs)}:
+        found |= more
+    return frozenset(found)
 
 
 def rules(schema: Schema) -> tuple[Rule, ...]:
@@ -153,7 +178,7 @@ def rules(schema: Schema) -> tuple[Rule, ...]:
             )
         )
     found += [_check(item, schema) for item in schema.checks if item.scope == "set"]
-    secret = {item.name for item in schema.fields if item.sensitive}
+    secret = sensitive(schema)
     return tuple(
         replace(rule, number=number, sensitive=not secret.isdisjoint(rule.inputs))
         for number, rule in enumerate(found, 1)
@@ -180,7 +205,7 @@ def _promises(field: Field, schema: Schema) -> Iterator[tuple[str, str, str]]:
         yield "required", f"{column} IS NOT NULL", "required, but missing"
     if field.enum is not None:
         listed = ", ".join(typed_literal(item, field.type, schema.timezone) for item in field.enum)
-        yield "enum", f"{column} IN ({listed})", "not one of " + ", ".join(field.enum)
+        yield "enum", f"{column} IN ({listed})", f"not one of {_listed(field.enum)}"
     for word, operator, bound, text in (
         ("minimum", ">=", field.minimum, "below minimum"),
         ("maximum", "<=", field.maximum, "above maximum"),
@@ -227,7 +252,6 @@ def _check(check: Check, schema: Schema) -> Rule:
         inputs = tuple(dict.fromkeys((*inputs, *asked.inputs)))
         decided = f"coalesce(TRY(coalesce({asked.sql}, FALSE)), TRUE)"
     if check.scope == "set":
-        text = f"does not hold for the load: {check.rule}"
         return Rule(
             0,
             check.name,
@@ -236,7 +260,7 @@ def _check(check: Check, schema: Schema) -> Rule:
             check.severity,
             "consistency",
             expression.sql,
-            text,
+            check.rule,
             check.at_most,
             expression.inputs,
         )

@@ -12,11 +12,12 @@ import re
 from collections.abc import Callable
 from datetime import date, datetime, time
 from decimal import Decimal, InvalidOperation
+from typing import Final
 
 from pratique.schema.fields import Field, FieldType
 from pratique.schema.sql import literal
 
-_STORAGE: dict[str, str] = {
+STORAGE: Final[dict[str, str]] = {  # type -> DuckDB type; decimal and datetime depend on more
     "string": "VARCHAR",
     "integer": "BIGINT",
     "number": "DOUBLE",
@@ -55,7 +56,7 @@ def storage(kind: FieldType, timezone: str | None) -> str:
         return f"DECIMAL({kind.precision},{kind.scale})"
     if kind.name == "datetime":
         return "TIMESTAMP WITH TIME ZONE" if timezone else "TIMESTAMP"
-    return _STORAGE[kind.name]
+    return STORAGE[kind.name]
 
 
 def matches(text: str, pattern: str) -> str:
