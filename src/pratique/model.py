@@ -42,7 +42,7 @@ class FileVersion:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where a source stands, read from committed markers: every file version that is loaded.
+    """Where a source stands, read from committed markers: every file version that is loaded, the newest last.
 
     `latest` holds, for a replace source, the versions of its newest load only.
     """
@@ -418,13 +418,13 @@ class Marker:
 
 
 def load_id(
-    pipeline: str, source: str, disposition: str, files: Iterable[FileVersion], after: Sequence[str] = ()
+    pipeline: str, source: str, table: str, disposition: str, files: Iterable[FileVersion], after: Sequence[str] = ()
 ) -> str:
     """The same input at the same position always has the same id: a hash, never of a clock (Invariant 5).
 
     `after` are the loads whose rows this one replaces: a source that returns to an earlier content is loaded again.
     """
-    described = [pipeline, source, disposition, sorted((file.name, file.sha256) for file in files), list(after)]
+    described = [pipeline, source, table, disposition, sorted((file.name, file.sha256) for file in files), list(after)]
     return hashlib.sha256(json.dumps(described).encode()).hexdigest()[:32]
 
 

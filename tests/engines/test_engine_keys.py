@@ -177,3 +177,38 @@ def test_hostile_names(stage):
     staged = stage(f"{evil},rid,it's,reason\nx';--,1,2,3\nx';--,1,3,3\ny,1,2,3\n", schema, target=target)
     assert (staged.tally.good, staged.tally.quarantined) == (1, 2)
     assert "x';--" in next(iter(staged.quarantined())).failures[0].message
+
+
+OWN_WORDS = (
+    "rid",
+    "reason",
+    "n",
+    "s",
+    "e",
+    "g",
+    "key0",
+    "own0",
+    "_keep",
+    "_copy",
+    "_latest",
+    "_best",
+    "low",
+    "versions",
+)
+
+
+@pytest.mark.parametrize("word", OWN_WORDS)
+def test_a_field_may_be_named_as_the_engine_names_its_own_columns(stage, there, good, held, word):
+    """Keys, rows there and references are judged by the field's values, whatever it is called."""
+    fields = (Field(word, INT, required=True), Field("boss", INT))
+    schema = Schema("t", 1, fields, (word,), references=(Reference("reference.boss", ("boss",), "t", (word,)),))
+    lookup = there(f'CREATE TABLE t AS SELECT 7 AS "{word}", NULL::BIGINT AS boss')
+    text = f"{word},boss\n1,\n1,\n2,1\n2,7\n3,1\n4,9\n7,\n"
+    staged = stage(text, schema, target=Target("t", "append", (word,)), lookup=lookup)
+    assert [row[:2] for row in good(staged)] == [(1, None), (3, 1)]
+    assert held(staged) == [
+        (0, 4, ["primaryKey"]),
+        (0, 5, ["primaryKey"]),
+        (0, 7, ["reference.boss"]),
+    ]
+    assert staged.tally.skipped == {"identical": 1, "loaded before": 1}

@@ -49,6 +49,16 @@ def test_split(stage, good, held):
     assert counts == {"id.type": (3, 0), "id.required": (4, 1), "day.type": (3, 2)}
 
 
+def test_many_columns(stage, good, held):
+    """A header of more than a thousand columns is read, and short records of it are told."""
+    names = [f"c{number}" for number in range(1100)]
+    schema = Schema("wide", 1, tuple(Field(name) for name in names))
+    staged = stage("\n".join([",".join(names), ",".join(names), ",".join(names[:-1])]) + "\n", schema)
+    assert [row[:-1] for row in good(staged)] == [tuple(names)]
+    assert held(staged) == [(0, 3, ["malformed"])]
+    assert next(iter(staged.quarantined())).failures[0].message == "expected 1100 fields, found 1099"
+
+
 def test_field_counts(stage, held):
     """A record with a field too many, even an empty last one, or too few is malformed; the others are loaded."""
     staged = stage("id,name,day\n1,a,\n2,b\n3,c,,\n4,d,,x\n5\n6,f,\n", PLAIN)

@@ -68,6 +68,7 @@ WRONG = {
     "broken expression": (with_field(expression="a +"), "cannot be read"),
     "expression of itself": (with_field(type=INTEGER, expression="v + 1"), "computed from each other"),
     "reserved name": (replace(GOOD, fields=(*GOOD.fields, Field("_Load_Id", where=W))), "cannot be named"),
+    "name of row numbers": (replace(GOOD, fields=(*GOOD.fields, Field("RowId", where=W))), "cannot be named"),
     "name that differs by case": (replace(GOOD, fields=(*GOOD.fields, Field("A", where=W))), "two fields `a` and `A`"),
     "no fields": (replace(GOOD, fields=(), primary_key=()), "has no fields"),
     "key of no field": (replace(GOOD, primary_key=("x",)), "primaryKey names `x`"),

@@ -14,6 +14,8 @@ from pratique.sources import ReadLimits, open_source
 
 PLAIN = Schema("s", 1, (Field("a"), Field("b")))
 KEYED = Schema("s", 1, (Field("a"), Field("b")), primary_key=("a",))
+OPTIONAL = Schema("s", 1, (Field("a", unique=True), Field("b")))
+CERTAIN = Schema("s", 1, (Field("a", required=True), Field("b", required=True)), unique_keys=(("a", "b"),))
 
 
 def source(folder: Path, path: str = "*.csv", schema: Schema = PLAIN, **words):
@@ -86,15 +88,17 @@ def test_known_file_stays_skipped_when_the_schema_moves_on(tmp_path):
     [
         ({}, 0, 1, ()),
         ({"schema": KEYED}, 1, 0, ()),
-        ({"disposition": "merge"}, 1, 0, ()),
+        ({"schema": OPTIONAL}, 0, 1, ()),
+        ({"schema": CERTAIN}, 1, 0, ()),
+        ({"disposition": "merge"}, 1, 0, ("a.csv",)),
         ({"on_new_version": "refuse"}, 0, 1, ()),
         ({"on_new_version": "append"}, 1, 0, ()),
-        ({"on_new_version": "merge"}, 1, 0, ()),
+        ({"on_new_version": "merge"}, 1, 0, ("a.csv",)),
         ({"on_new_version": "replace"}, 1, 0, ("a.csv",)),
     ],
 )
 def test_new_content_under_a_known_name(tmp_path, words, loaded, held, supersedes):
-    """Without a key and without a word what it means it is held; otherwise what was declared happens."""
+    """Without a key of every row and without a word what it means it is held; otherwise what was declared happens."""
     write(tmp_path, a="a,b\n1,2\n")
     first = source(tmp_path).land(Position())
     write(tmp_path, a="a,b\n1,3\n")
@@ -118,6 +122,46 @@ def test_a_corrected_file_is_a_load_of_its_own(tmp_path):
         seen.append(([file.version.name for file in result.files], result.supersedes))
         more, known = result.more, Position(known.known + tuple(file.version for file in result.files))
     assert seen == [(["a.csv"], ("a.csv",)), (["b.csv"], ("b.csv",)), (["c.csv"], ())]
+
+
+def test_new_files_and_merged_versions_are_loads_apart(tmp_path):
+    """`on_new_version: merge` lands corrected files together, but never with new ones, which are appended."""
+    write(tmp_path, a="a,b\n1,1\n", c="a,b\n2,2\n")
+    first = source(tmp_path).land(Position())
+    write(tmp_path, a="a,b\n1,9\n", b="a,b\n3,3\n", c="a,b\n2,9\n", d="a,b\n4,4\n")
+    files = source(tmp_path, on_new_version="merge")
+    seen, known, more = [], position(first), True
+    while more:
+        result = files.land(known)
+        seen.append(([file.version.name for file in result.files], result.supersedes))
+        more, known = result.more, Position(known.known + tuple(file.version for file in result.files))
+    assert seen == [(["a.csv"], ("a.csv",)), (["b.csv"], ()), (["c.csv"], ("c.csv",)), (["d.csv"], ())]
+
+
+@pytest.mark.parametrize("words", [{"disposition": "merge"}, {"on_new_version": "merge"}])
+def test_under_merge_a_file_that_returns_to_an_old_content_is_news(tmp_path, words):
+    """A, then B, then A again: the table holds B's values, so A is landed; the same content under a new name is not."""
+    write(tmp_path, a="a,b\n1,1\n")
+    first = source(tmp_path, **words).land(Position())
+    write(tmp_path, a="a,b\n1,2\n")
+    second = source(tmp_path, **words).land(position(first))
+    write(tmp_path, a="a,b\n1,1\n", copy="a,b\n1,1\n")
+    known = Position((*position(first).known, *(file.version for file in second.files)))
+    third = source(tmp_path, **words).land(known)
+    assert ([file.version.name for file in third.files], third.supersedes) == (["a.csv"], ("a.csv",))
+    assert [version.name for version in third.skipped] == ["copy.csv"]
+
+
+def test_a_corrected_file_with_the_content_of_another_is_held(tmp_path):
+    """Under replace its earlier rows would stay if it were skipped as a copy, and nobody would know."""
+    write(tmp_path, a="a,b\n1,1\n", b="a,b\n2,2\n")
+    words = {"on_new_version": "replace"}
+    first = source(tmp_path).land(Position())
+    write(tmp_path, b="a,b\n1,1\n")
+    second = source(tmp_path, **words).land(position(first))
+    assert [(held.version.name, held.reason) for held in second.held] == [
+        ("b.csv", "its content is now that of another file, which is loaded")
+    ]
 
 
 def test_replace_lands_all_files_or_none(tmp_path):

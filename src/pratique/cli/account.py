@@ -107,9 +107,9 @@ def _numbers(account: Account) -> tuple[str, str, str, str]:
 
 
 def _merged(source: SourceReport) -> str:
-    if source.disposition != "merge" or source.written is None:
-        return ""
     written = source.written
+    if written is None or not (source.disposition == "merge" or written.updated or written.unchanged):
+        return ""
     return f"{count(written.inserted)} new, {count(written.updated)} changed, {count(written.unchanged)} same"
 
 

@@ -200,8 +200,8 @@ class _Page:
             return "none: a dry run writes nothing"
         if source.outcome == "not run":
             return "nothing of it read or loaded, its table as before"
-        if source.outcome == "failed" and source.account and source.account.loaded:
-            return f"{rows(source.account.loaded)} of earlier loads of this run stay, nothing of the rest is loaded"
+        if source.account and source.account.loaded:
+            return f"{rows(source.account.loaded)} of other loads of this run stay, nothing of this is loaded"
         return "nothing of it loaded, its table as before"
 
     def _held_files(self) -> Iterator[str]:
@@ -224,7 +224,7 @@ class _Page:
 
     def _quarantine(self) -> Iterator[str]:
         loaded = [source for source in self.report.sources if source.outcome not in {"gated", "not run"}]
-        total = sum(source.account.quarantined for source in loaded if source.account)
+        total = sum(source.account.quarantined for source in self.report.sources if source.account)
         causes = numbered((source.source, cause) for source in loaded for cause in source.causes)
         if not total and not causes:
             return

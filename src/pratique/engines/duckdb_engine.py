@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any, Final
+
 import duckdb
 
 from pratique.engines.duckdb_late import LateJudge
@@ -14,6 +17,13 @@ from pratique.errors import InternalError
 from pratique.model import CsvForm, Landed, Lookup, Part, Stamp, Target
 from pratique.schema import Schema
 from pratique.schema.compile import Judge, compile_schema
+
+# Operators that give their rows on in the order in which they come. Whatever else a plan holds (a join, a sort, an
+# aggregate) may move rows, and the number of a record is the place of its row.
+_KEEPS_ORDER: Final = frozenset(
+    {"CREATE_TABLE_AS", "BATCH_CREATE_TABLE_AS", "INSERT", "BATCH_INSERT", "PROJECTION", "FILTER"}
+    | {"READ_CSV", "READ_PARQUET", "PYTHON_ARROW_SCAN", "DUMMY_SCAN", "EMPTY_RESULT"}
+)
 
 
 class DuckEngine:
@@ -58,8 +68,10 @@ def _stage_part(session: Session, part: Part, schema: Schema, first: int, *, cre
         judged = judge.select(item.sql, (FILE,), item.captures, item.malformed)
         # The header may differ from part to part; the raw values become text, so that one table holds them all.
         text = f"SELECT * REPLACE (CASE WHEN _raw IS NOT NULL THEN to_json(_raw)::VARCHAR END AS _raw) FROM ({judged})"
+        statement = f"CREATE TABLE staged AS {text}" if create else f"INSERT INTO staged {text}"
         try:
-            session.run(f"CREATE TABLE staged AS {text}" if create else f"INSERT INTO staged {text}")
+            check_order(session, statement)
+            session.run(statement)
         except InternalError as error:
             cause = error.__cause__
             if not isinstance(cause, duckdb.Error):
@@ -68,3 +80,18 @@ def _stage_part(session: Session, part: Part, schema: Schema, first: int, *, cre
                 raise guilty(session, schema, judge.rules, cause) from cause
             raise unreadable(cause, part) from cause
     return judge
+
+
+def check_order(session: Session, statement: str) -> None:
+    """Raise InternalError, before a row is read, if DuckDB's plan for `statement` could move rows. Costs some ms."""
+
+    def operators(nodes: list[Any]) -> set[str]:
+        return {name for node in nodes for name in {node["name"], *operators(node["children"])}}
+
+    plan = json.loads(session.one(f"EXPLAIN (FORMAT json) {statement}")[1])
+    movers = sorted(operators(plan) - _KEEPS_ORDER)
+    if movers:
+        raise InternalError(
+            f"DuckDB's plan of the one reading holds {', '.join(movers)}, which may move rows",
+            hint="nothing was read; please report this with the schema",
+        )

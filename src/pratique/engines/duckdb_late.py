@@ -93,11 +93,13 @@ class LateJudge:
         A key that only warns skips and holds nothing.
         """
         every = ", ".join(f"s.{identifier(item.name)}" for item in self._schema.fields)
-        key = ", ".join(identifier(name) for name in rule.fields)
         keep = self._target.keep if rule.fields == self._target.key else None
         order = f"s.{identifier(keep)}" if keep else "NULL"
+        # Columns of our own only: a field may have any name, `rid` too.
+        columns = "".join(f", s.{identifier(name)} AS key{at}" for at, name in enumerate(rule.fields))
+        key = ", ".join(f"key{at}" for at in range(len(rule.fields)))
         self._session.run(
-            f"CREATE OR REPLACE TABLE sharing AS WITH copies AS (SELECT s.rowid AS rid, {every}, {order} AS _keep, "
+            f"CREATE OR REPLACE TABLE sharing AS WITH copies AS (SELECT s.rowid AS rid{columns}, {order} AS _keep, "
             f"row_number() OVER (PARTITION BY {every} ORDER BY s.rowid) AS _copy "
             "FROM staged s JOIN doubled d ON s.rowid = d.rid), "
             f"best AS (SELECT *, max(_keep) OVER (PARTITION BY {key}) AS _best FROM copies), "
@@ -132,19 +134,19 @@ class LateJudge:
         with self._existing(lookup, self._target.table, names, query) as there:
             if there is None:
                 return
-            same_key = " AND ".join(f"{stored(schema, name, 's.')} = e.{identifier(name)}" for name in rule.fields)
-            same_row = " AND ".join(
-                f"{stored(schema, name, 's.')} IS NOT DISTINCT FROM e.{identifier(name)}" for name in names
-            )
+            # Columns of our own only: a field may have any name, `rid` too.
+            own = "".join(f", {stored(schema, name, 's.')} AS own{at}" for at, name in enumerate(names))
+            same = [f"s.own{at} IS NOT DISTINCT FROM e.{identifier(name)}" for at, name in enumerate(names)]
+            same_key = " AND ".join(f"s.own{names.index(name)} = e.{identifier(name)}" for name in rule.fields)
             with _blaming(f"{rule.name} against {self._target.table}", schema.path):
                 met = self._session.count(
-                    "CREATE OR REPLACE TABLE met AS SELECT rid FROM (SELECT s.rowid AS rid, * EXCLUDE (_raw) "
+                    f"CREATE OR REPLACE TABLE met AS SELECT rid FROM (SELECT s.rowid AS rid{own} "
                     f"FROM {self.good()} AND {complete}) s SEMI JOIN {there} e ON {same_key}"
                 )
                 if met and rule.holds:
                     self._leave(
-                        f"SELECT rid, {LOADED_BEFORE} FROM (SELECT s.rowid AS rid, s.* EXCLUDE (_raw) FROM staged s "
-                        f"JOIN met m ON s.rowid = m.rid) s SEMI JOIN {there} e ON {same_row}"
+                        f"SELECT rid, {LOADED_BEFORE} FROM (SELECT s.rowid AS rid{own} FROM staged s "
+                        f"JOIN met m ON s.rowid = m.rid) s SEMI JOIN {there} e ON {' AND '.join(same)}"
                     )
         self._session.run(
             f"INSERT INTO late SELECT rid, {rule.number}, NULL, NULL, NULL FROM met ANTI JOIN gone USING (rid)"
@@ -220,9 +222,7 @@ class LateJudge:
         table = self._target.table if itself else self._target.parents.get(reference.parent, reference.parent)
         children = [stored(schema, name, "s.") for name in reference.fields]
         complete = " AND ".join(f"s.{identifier(name)} IS NOT NULL" for name in reference.fields)
-        match = " AND ".join(
-            f"{child} = e.{identifier(name)}" for child, name in zip(children, reference.parent_fields, strict=True)
-        )
+        match = " AND ".join(f"s.own{at} = e.{identifier(name)}" for at, name in enumerate(reference.parent_fields))
         wanted = ", ".join(
             f"{child} AS {identifier(name)}" for child, name in zip(children, reference.parent_fields, strict=True)
         )
@@ -237,11 +237,11 @@ class LateJudge:
                 )
                 parents.append(f"SELECT {own} FROM {self.good()}")
             lonely = f" ANTI JOIN ({' UNION ALL '.join(parents)}) e ON {match}" if parents else ""
-            every = ", ".join(f"s.{identifier(name)}" for name in reference.fields)
+            asked = "".join(f", {child} AS own{at}" for at, child in enumerate(children))
             with _blaming(rule.name, reference.where):
                 self._session.run(
                     f"INSERT INTO late SELECT s.rid, {rule.number}, NULL, NULL, NULL FROM "
-                    f"(SELECT s.rowid AS rid, {every} FROM {self.good()} AND {complete}) s{lonely}"
+                    f"(SELECT s.rowid AS rid{asked} FROM {self.good()} AND {complete}) s{lonely}"
                 )
 
     @contextmanager

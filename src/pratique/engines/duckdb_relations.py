@@ -154,10 +154,10 @@ def _csv(session: Session, part: Part, form: CsvForm, first: int) -> str:
         "parallel": "false" if form.multiline else "true",
     }
     named = ", ".join(f"c{number} AS {identifier(name)}" for number, name in enumerate(form.columns))
-    found = " + ".join(f"(c{number} IS NOT NULL)::INTEGER" for number in range(width))
+    found = "list_count([" + ", ".join(f"c{number}" for number in range(width)) + "])"  # a long sum nests too deep
     wrong = (
         f"CASE WHEN c{width} IS NOT NULL THEN {literal(f'expected {width} fields, found {width + 1}')} "
-        f"WHEN c{width - 1} IS NULL THEN {literal(f'expected {width} fields, found ')} || ({found}) END"
+        f"WHEN c{width - 1} IS NULL THEN {literal(f'expected {width} fields, found ')} || {found} END"
     )
     arguments = ", ".join(f"{name} = {value}" for name, value in options.items())
     return (

@@ -38,6 +38,7 @@ from pratique.ledger.base import RunHandle
 from pratique.model import (
     Account,
     Cause,
+    FileVersion,
     HeldFile,
     Landed,
     Lookup,
@@ -83,7 +84,10 @@ class _Progress:
     loaded: set[str] = field(default_factory=set)
     known: dict[str, None] = field(default_factory=dict)
     held: dict[str, HeldFile] = field(default_factory=dict)
-    evidence: Tally | None = None  # of a load that the gate refused
+    evidence: list[Tally] = field(default_factory=list)  # of loads that the gate refused
+    refused_causes: list[tuple[Cause, ...]] = field(default_factory=list)
+    refused: list[tuple[Landed, PratiqueError]] = field(default_factory=list)
+    aside: list[FileVersion] = field(default_factory=list)  # refused, or judged by a dry run: no marker names them
 
     def settled(self, tally: Tally, written: Written, causes: tuple[Cause, ...]) -> None:
         """Put a load on the account."""
@@ -137,6 +141,11 @@ class PipelineRun:
                 continue
             try:
                 self._loads(plan)
+            except KeyboardInterrupt:
+                if self.progress[plan.name].tallies:  # what it has loaded so far stays, and stands on the account
+                    problem = Problem("interrupted", "stopped before all of its files were loaded", exit_code=7)
+                    self.reports[plan.name] = self._report(plan, "failed", problem, began)
+                raise
             except PratiqueError as error:
                 outcome = "gated" if isinstance(error, GateError) else "failed"
                 self.reports[plan.name] = self._report(plan, outcome, problem_of(error), began)
@@ -162,6 +171,11 @@ class PipelineRun:
         )
         while self._ingest(plan, source, progress):
             continue
+        for landed, error in progress.refused[1:]:
+            for file in landed.files:
+                progress.held.setdefault(file.version.name, HeldFile(file.version, error.message, error.hint))
+        for _, error in progress.refused[:1]:
+            raise error
         if progress.held and not progress.tallies and not progress.known:
             first = next(iter(progress.held.values()))
             raise SourceError(first.reason, where=first.version.name, hint=first.hint)
@@ -169,13 +183,15 @@ class PipelineRun:
     def _ingest(self, plan: SourcePlan, source: Source, progress: _Progress) -> bool:
         """Bring one load from its source to its destination, once; True if further files wait.
 
+        A load that the gate or its own files refuse blocks itself only (Invariant 5): it is set aside for this run.
         The order is the delivery guarantee: nothing has an effect before gate and balance (Invariant 2), quarantine is
         durable before the commit, the commit before the ledger (Invariant 3).
         """
         self.tell(StageProgressed, source=plan.name, stage="landing")
-        landed = source.land(self._position(plan))  # Invariant 1: immutable, fingerprinted, counted
+        landed = source.land(self._position(plan, progress))  # Invariant 1: immutable, fingerprinted, counted
         failpoints.hit("source.landed")
-        progress.known.update((version.name, None) for version in landed.skipped if version.name not in progress.loaded)
+        mine = progress.loaded.union(version.name for version in progress.aside)
+        progress.known.update((version.name, None) for version in landed.skipped if version.name not in mine)
         for held in (
             replace(file, reason=hide_secrets(file.reason), hint=hide_secrets(file.hint)) for file in landed.held
         ):
@@ -192,33 +208,45 @@ class PipelineRun:
             files_known=len(landed.skipped),
             files_held=len(landed.held),
         )
-        load = self._described(plan, landed)
+        try:
+            self._judged_again(self._described(plan, landed), progress)
+        except (GateError, SourceError) as error:
+            progress.refused.append((landed, error))
+        else:
+            progress.loaded.update(file.version.name for file in landed.files)
+            if self.handle:
+                return landed.more
+        progress.aside += [file.version for file in landed.files]
+        return landed.more
+
+    def _judged_again(self, load: _Load, progress: _Progress) -> None:
+        """Judge and load, anew if another pipeline committed into the table meanwhile."""
         for again in range(1, JUDGED_AGAIN_MAX + 1):
             try:
-                self._load(load, progress)
+                return self._load(load, progress)
             except DestinationMovedError as error:
                 if again == JUDGED_AGAIN_MAX:
                     raise
-                problem = problem_of(error)
-                self.tell(LoadRetried, source=plan.name, load_id=load.stamp.load_id, attempt=again, problem=problem)
-            else:
-                break
-        progress.loaded.update(file.version.name for file in landed.files)
-        return landed.more and self.handle is not None
+                problem, source = problem_of(error), load.plan.name
+                self.tell(LoadRetried, source=source, load_id=load.stamp.load_id, attempt=again, problem=problem)
+        return None
 
     def _described(self, plan: SourcePlan, landed: Landed) -> _Load:
         replaced = self._replaced(plan, landed)
-        versions = (file.version for file in landed.files)
+        corrected = plan.on_new_version if replaced else None
         target = Target(
             table=plan.table,
-            disposition=plan.write,
+            disposition="merge" if corrected == "merge" else plan.write,
             key=plan.schema.primary_key,
             keep=plan.keep,
             lineage=self.pipeline.lineage,
-            supersedes=replaced if landed.supersedes else (),
+            supersedes=replaced if corrected == "replace" else (),
             parents=plan.reference_tables,
         )
-        identity = load_id(self.pipeline.name, plan.name, plan.write, versions, replaced)
+        versions = (file.version for file in landed.files)
+        # What it replaces is part of its id, so that A, B, A are three loads.
+        after = replaced or self._before(plan)
+        identity = load_id(self.pipeline.name, plan.name, plan.table, target.disposition, versions, after)
         return _Load(plan, landed, Stamp(plan.name, self.run_id, identity, self.started_at), target, now())
 
     def _load(self, load: _Load, progress: _Progress) -> None:
@@ -278,7 +306,7 @@ class PipelineRun:
                     pipeline=self.pipeline.name,
                     source=source,
                     table=load.plan.table,
-                    disposition=load.plan.write,
+                    disposition=load.target.disposition,
                     schema=load.plan.schema.name,
                     schema_version=load.plan.schema.version,
                     files=tuple(file.version for file in load.landed.files),
@@ -303,11 +331,13 @@ class PipelineRun:
         reasons = gate(load.plan.schema, staged.tally, load.plan.max_share)
         if not reasons:
             return
-        progress.evidence = staged.tally
-        progress.causes.append(self._causes(load, staged))
+        progress.evidence.append(staged.tally)
+        progress.refused_causes.append(self._causes(load, staged))
+        files = load.landed.files
         raise GateError(
             "; ".join(reasons),
-            hint=f"nothing was published; correct the input or the schema {load.plan.schema.name}, then run again",
+            where=files[0].version.name if len(files) == 1 else "",
+            hint=f"nothing of it was published; correct it, or the schema {load.plan.schema.name}, then run again",
             facts={"reasons": reasons},
         )
 
@@ -329,35 +359,43 @@ class PipelineRun:
         return segment
 
     def _mine(self, plan: SourcePlan) -> list[Marker]:
-        return [marker for marker in self.markers if marker.source == plan.name]
+        """The loads of a source whose rows are in its table: those since, and with, its newest replace."""
+        table = plan.table.casefold()
+        mine = [marker for marker in self.markers if marker.source == plan.name and marker.table.casefold() == table]
+        replaces = [at for at, marker in enumerate(mine) if marker.disposition == "replace"]
+        return mine[replaces[-1] :] if replaces else mine
 
-    def _position(self, plan: SourcePlan) -> Position:
-        """Where the source stands, by the markers alone (Invariant 4)."""
+    def _position(self, plan: SourcePlan, progress: _Progress) -> Position:
+        """Where the source stands, by the markers alone (Invariant 4), and what this run has set aside."""
         mine = self._mine(plan)
         latest = mine[-1].files if mine else ()
-        versions = [version for marker in mine for version in marker.files]
-        if plan.on_new_version == "replace":  # a file that returns to an earlier content is a new version again
+        versions = [version for marker in mine for version in marker.files] + progress.aside
+        if plan.on_new_version == "replace":  # of a file's contents only the newest is in the table
             return Position(tuple({version.name: version for version in versions}.values()), latest)
-        return Position(tuple(dict.fromkeys(versions)), latest)
+        return Position(tuple(reversed(dict.fromkeys(reversed(versions)))), latest)
 
     def _replaced(self, plan: SourcePlan, landed: Landed) -> tuple[str, ...]:
-        """Ids of the loads whose rows this one takes the place of: part of its own id, so that A, B, A are three loads.
+        """Ids of the loads of which corrected files take the place.
 
-        A corrected file replaces its own rows; refused where they were loaded together with other files'.
+        Refused where `on_new_version: replace` would have to tell a file's rows from those of others in its load.
         """
-        mine = self._mine(plan)
-        if plan.write == "replace":
-            return (mine[-1].load_id,) if mine else ()
-        newest = {version.name: marker for marker in mine for version in marker.files}
-        replaced = [newest[name] for name in landed.supersedes]
-        for marker in replaced:
-            if len(marker.files) > 1:
+        newest = {version.name: marker for marker in self._mine(plan) for version in marker.files}
+        replaced = {name: newest[name] for name in landed.supersedes if name in newest}
+        for name, marker in replaced.items():
+            others = len(marker.files) - 1
+            if others and plan.on_new_version == "replace":
                 raise SourceError(
-                    f"its rows were loaded together with {len(marker.files) - 1} other files and cannot be told apart",
-                    where=landed.supersedes[0],
+                    f"its rows were loaded together with {others} other files and cannot be told apart",
+                    where=name,
                     hint="set on_new_version: replace before the first load, or reload the source with write: replace",
                 )
-        return tuple(marker.load_id for marker in replaced)
+        return tuple(dict.fromkeys(marker.load_id for marker in replaced.values()))
+
+    def _before(self, plan: SourcePlan) -> tuple[str, ...]:
+        """Id of the load after which its table began anew, if there is one: a replace."""
+        mine = self._mine(plan)
+        before = mine[-1:] if plan.write == "replace" else [item for item in mine[:1] if item.disposition == "replace"]
+        return tuple(marker.load_id for marker in before)
 
     @staticmethod
     def _account(progress: _Progress, tally: Tally, written: Written, outcome: str) -> Account | None:
@@ -372,7 +410,7 @@ class PipelineRun:
     def _report(self, plan: SourcePlan, outcome: Any, problem: Problem | None, began: float) -> SourceReport:
         progress = self.progress.get(plan.name, _Progress())
         tally = accounting.summed_tally(progress.tallies)
-        judged = progress.evidence or tally
+        judged = accounting.summed_tally(progress.evidence) if progress.evidence else tally
         quality, dimensions = judged.quality()
         written = accounting.summed_written(progress.written)
         return SourceReport(
@@ -386,7 +424,7 @@ class PipelineRun:
             quality=quality,
             dimensions=dimensions,
             warnings=warnings(plan.schema, judged),
-            causes=accounting.summed_causes(progress.causes),
+            causes=accounting.summed_causes(progress.refused_causes or progress.causes),
             sets=judged.sets,
             changed=judged.changed,
             files_loaded=len(progress.loaded),

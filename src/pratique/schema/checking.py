@@ -18,7 +18,8 @@ FIELD_WORDS = (
     *("type", "required", "enum", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
     *("minLength", "maxLength", "pattern", "format", "unique"),
 )
-RESERVED = frozenset({*LINEAGE_COLUMNS, "_failed", "_held", "_out", "_changed", "_raw", "_malformed"})
+# DuckDB's own number of a row is called `rowid`, and a column of that name would hide it.
+RESERVED = frozenset({*LINEAGE_COLUMNS, "_failed", "_held", "_out", "_changed", "_raw", "_malformed", "rowid"})
 # Limit: DuckDB's widest decimal.
 PRECISION_MAX = 38
 # Limit: rounding needs digits beyond those of the field, within the widest decimal.
@@ -81,7 +82,11 @@ def _names(schema: Schema) -> None:
     seen: dict[str, str] = {}
     for item in schema.fields:
         if not item.name or "\0" in item.name or item.name.lower() in RESERVED:
-            _refuse(item.where, f"a field cannot be named `{item.name}`", "names that runs add themselves are reserved")
+            _refuse(
+                item.where,
+                f"a field cannot be named `{item.name}`",
+                "choose another name, with `from:` if the header has it",
+            )
         if item.name.lower() in seen:
             _refuse(
                 item.where,

@@ -35,7 +35,7 @@ def gate(schema: Schema, tally: Tally, max_share: float) -> tuple[str, ...]:
         share = allowed.get(rule.name)
         if rule.severity == "warn" or not rule.failed or (rule.severity == "quarantine" and share is None):
             continue
-        if rule.failed > (share or 0.0) * tally.read:
+        if rule.failed / tally.read > (share or 0.0):  # a quotient is rounded as the share was, a product is not
             reasons.append(
                 f"{rule.name} failed for {rule.failed:,} of {tally.read:,} records, at most {share or 0.0:.2%} allowed"
             )
@@ -54,5 +54,5 @@ def warnings(schema: Schema, tally: Tally) -> tuple[RuleTally, ...]:
     return tuple(
         rule
         for rule in tally.rules
-        if rule.severity == "warn" and rule.failed and rule.failed > (allowed.get(rule.name) or 0.0) * tally.read
+        if rule.severity == "warn" and rule.failed and rule.failed / tally.read > (allowed.get(rule.name) or 0.0)
     )

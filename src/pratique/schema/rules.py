@@ -190,10 +190,11 @@ def _field_rules(field: Field, schema: Schema) -> Iterator[Rule]:
         dimension, decided = (
             ("completeness", "TRUE") if word == "required" else ("validity", f"{identifier(field.name)} IS NOT NULL")
         )
+        # A warning must not load a null in place of what was written, nor a row that its key cannot tell from others.
+        must_hold = word == "type" or (word == "required" and field.name in schema.primary_key)
+        severity = "quarantine" if must_hold and field.severity == "warn" else field.severity
         name = f"{field.name}.{word}"
-        yield Rule(
-            0, name, field.name, "row", field.severity, dimension, sql, text, inputs=(field.name,), decided=decided
-        )
+        yield Rule(0, name, field.name, "row", severity, dimension, sql, text, inputs=(field.name,), decided=decided)
 
 
 def _promises(field: Field, schema: Schema) -> Iterator[tuple[str, str, str]]:

@@ -7,6 +7,7 @@ import re
 import typing
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Annotated, Any, Final, NoReturn, Protocol, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints, ValidationError
@@ -68,7 +69,7 @@ def share(value: Any) -> Any:
     """A share of rows: `0.001` or `"0.1 %"`, between 0 and 1."""
     number = value
     if isinstance(value, str) and (match := re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*%\s*", value)):
-        number = float(match[1]) / 100
+        number = float(Decimal(match[1]) / 100)  # rounded once: 0.29 % is the same number as 29 of 10,000
     if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number <= 1:
         raise ValueError('expected a share: a number from 0 to 1, or a percentage such as "0.1 %"')
     return float(number)

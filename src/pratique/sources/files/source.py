@@ -146,39 +146,51 @@ class FileSource:
     def _plan(self, candidates: list[Candidate], since: Position) -> _Plan:
         plan = _Plan()
         hashes = {version.sha256 for version in since.known}
-        names = {version.name for version in since.known}
+        newest = {version.name: version.sha256 for version in since.known}
+        alone = self.on_new_version == "replace"  # its rows are found again by the id of its load
         for candidate in candidates:
             found = self._survey(candidate, plan, hashes)
             if found is None:
                 continue
-            if found.survey.sha256 in hashes:
+            again = candidate.name in newest
+            if self._is_known(found, newest.get(candidate.name), hashes):
                 plan.skipped.append(found.version)
                 continue
-            again = candidate.name in names
-            if again and not self._accepts_new_version(found, plan):
+            if again and not self._accepts_new_version(found, hashes, plan):
                 continue
-            alone = self.on_new_version == "replace"  # its rows are found again by the id of its load
-            if plan.chosen and (alone or len(plan.chosen) >= self.limits.files_per_load_max):
+            # New versions are merged, new files are not: no load holds both.
+            apart = self.on_new_version == "merge" and again != bool(plan.supersedes)
+            if plan.chosen and (alone or apart or len(plan.chosen) >= self.limits.files_per_load_max):
                 plan.more = True
                 break
             hashes.add(found.survey.sha256)
             plan.chosen.append(found)
-            if alone:
-                plan.supersedes += [candidate.name] if again else []
-                plan.more = candidate is not candidates[-1]
-                break
+            if again and self._replaces:
+                plan.supersedes.append(candidate.name)
         return plan
 
-    def _accepts_new_version(self, found: _Found, plan: _Plan) -> bool:
+    @property
+    def _replaces(self) -> bool:
+        """Whether a new version of a file takes the place of its rows, so that returning to an old one is news."""
+        return self.disposition == "merge" or self.on_new_version in {"replace", "merge"}
+
+    def _is_known(self, found: _Found, newest: str | None, hashes: set[str]) -> bool:
+        sha256 = found.survey.sha256
+        return sha256 == newest if newest and self._replaces else sha256 in hashes
+
+    def _accepts_new_version(self, found: _Found, hashes: set[str], plan: _Plan) -> bool:
         refused = self.on_new_version == "refuse"
-        if not refused and (self.on_new_version or self.disposition == "merge" or self.schema.keys):
+        reason = "it has new content under a known name"
+        if self.on_new_version == "replace" and found.survey.sha256 in hashes:
+            reason = "its content is now that of another file, which is loaded"
+            hint = "remove one of the two, or give this one its own content: its earlier rows are still there"
+        elif not refused and (self.on_new_version or self.disposition == "merge" or _every_row_has_a_key(self.schema)):
             return True
-        hint = (
-            "`on_new_version: refuse` is declared; give the file a new name"
-            if refused
-            else "declare `on_new_version: replace | merge | append | refuse`, or give the schema a primaryKey"
-        )
-        plan.held.append(HeldFile(found.version, "it has new content under a known name", hint))
+        elif refused:
+            hint = "`on_new_version: refuse` is declared; give the file a new name"
+        else:
+            hint = "declare `on_new_version: replace | merge | append | refuse`, or give the schema a primaryKey"
+        plan.held.append(HeldFile(found.version, reason, hint))
         return False
 
     def _survey(self, candidate: Candidate, plan: _Plan, known: set[str] | frozenset[str]) -> _Found | None:
@@ -255,6 +267,12 @@ class FileSource:
             supersedes=tuple(plan.supersedes),
             verify=lambda: _verify(chosen),
         )
+
+
+def _every_row_has_a_key(schema: Schema) -> bool:
+    """Whether a row that is there already is always known by a key: rows whose key is NULL would come twice."""
+    required = {item.name for item in schema.fields if item.required and item.severity != "warn"}
+    return any(name == "primaryKey" or required.issuperset(fields) for name, fields in schema.keys)
 
 
 def _unchanged(found: _Found) -> bool:

@@ -1,0 +1,146 @@
+"""Files that come again with other content, several loads in one run, and dry runs: what the table and the report say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from pratique.ingestion import run_pipeline
+from pratique.model import RunReport, SourceReport
+from pratique.project import Project
+
+KEYED = "schema: s\nprimaryKey: id\nfields: {id: integer, v: string}\n"
+PLAIN = "schema: s\nfields: {id: integer, v: string}\n"
+
+
+class Folder:
+    """A project with one source `s` over in/*.csv; records are written as `1,a 2,b`."""
+
+    def __init__(self, root: Path, schema: str) -> None:
+        self.root = root
+        for name in ("config", "pipelines", "schemas", "in"):
+            (root / name).mkdir()
+        (root / "config" / "default.yaml").write_text("connections: {target: {url: 'duckdb://out/out.duckdb'}}\n")
+        (root / "schemas" / "s.yaml").write_text(schema)
+        self.words()
+
+    def words(self, words: str = "") -> None:
+        """Write the pipeline with these words of the source."""
+        source = f"path: 'in/*.csv', schema: s, quarantine: {{max_share: 0.3}}, {words}"
+        text = f"sources: {{s: {{{source}}}}}\ndestination: {{connection: target}}\n"
+        (self.root / "pipelines" / "p.yaml").write_text(text)
+
+    def put(self, name: str, records: str) -> None:
+        """Write a file."""
+        (self.root / "in" / f"{name}.csv").write_text("id,v\n" + "".join(f"{line}\n" for line in records.split()))
+
+    def whole(self, **words: bool) -> RunReport:
+        """Run the pipeline."""
+        return run_pipeline(Project(self.root, "dev"), "p", **words)
+
+    def run(self, **words: bool) -> SourceReport:
+        """Run the pipeline; what became of its source."""
+        return self.whole(**words).sources[0]
+
+    def rows(self, table: str = "s") -> str:
+        """The rows of a table, sorted, as they are written for `put`."""
+        with duckdb.connect(self.root / "out" / "out.duckdb", read_only=True) as connection:
+            found = connection.execute(f"SELECT id, v FROM {table} ORDER BY ALL").fetchall()
+        return " ".join(f"{number},{text}" for number, text in found)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Callable[[str], Folder]:
+    """Make the project with a schema."""
+    return lambda schema: Folder(tmp_path, schema)
+
+
+def test_on_new_version_merge_updates_by_key(folder):
+    """A corrected file changes and adds rows by their key under append, and new files are still appended."""
+    project = folder(KEYED)
+    project.words("on_new_version: merge")
+    project.put("a", "1,a 2,b")
+    project.run()
+    project.put("a", "1,a 2,B 3,c")
+    project.put("b", "4,d 5,e 6,f 1,x")
+    source = project.run()
+    assert project.rows() == "1,a 2,B 3,c 4,d 5,e 6,f"
+    assert (source.written.inserted, source.written.updated, source.written.unchanged) == (4, 1, 1)
+    assert [(cause.rule, cause.places) for cause in source.causes] == [("primaryKey", (("in/b.csv", 5),))]
+
+
+@pytest.mark.parametrize("words", ["write: merge", "on_new_version: merge", "on_new_version: replace"])
+def test_a_file_that_returns_to_its_first_content_brings_it_back(folder, words):
+    """A, B, A: the rows that the file holds now are the rows in the table, and each time is a load of its own."""
+    project = folder(KEYED)
+    project.words(words)
+    for records in ("1,a 2,b", "1,A 2,b", "1,a 2,b", "1,A 2,b"):
+        project.put("a", records)
+        assert project.run().account.loaded == 2
+        assert project.rows() == records
+    assert project.run().outcome == "unchanged"
+
+
+def test_another_table_is_loaded_from_the_beginning(folder):
+    """What is loaded is loaded into a table: with a new `table:` all files are new, and the old table is untouched."""
+    project = folder(PLAIN)
+    project.put("a", "1,a")
+    project.run()
+    project.words("table: other")
+    assert project.run().account.loaded == 1
+    assert (project.rows(), project.rows("other")) == ("1,a", "1,a")
+    assert project.run().outcome == "unchanged"
+
+
+def test_what_a_replace_removed_is_not_loaded_before(folder):
+    """Back from replace to append, a file whose rows the replace took away is new again; the others are not."""
+    project = folder(PLAIN)
+    project.put("a", "1,a")
+    project.run()
+    (project.root / "in" / "a.csv").unlink()
+    project.put("b", "2,b")
+    project.words("write: replace")
+    project.run()
+    project.words()
+    project.put("a", "1,a")
+    source = project.run()
+    assert (source.account.loaded, source.files_known) == (1, ("in/b.csv",))
+    assert project.rows() == "1,a 2,b"
+
+
+def test_a_file_that_the_gate_refuses_blocks_itself_only(folder):
+    """The loads behind it go on; the report tells both: what took effect, and what was judged and refused."""
+    project = folder(PLAIN)
+    project.words("on_new_version: replace")
+    project.put("a", "1,a")
+    project.put("b", "x,b 2,b")
+    project.put("c", "3,c")
+    project.put("d", "4,d y,d")
+    report = project.whole()
+    source = report.sources[0]
+    assert project.rows() == "1,a 3,c"
+    assert (report.exit_code, source.outcome, source.problem.where) == (1, "gated", "in/b.csv")
+    assert (source.account.read, source.account.loaded, source.files_known) == (2, 2, ())
+    assert (source.judged.read, source.judged.quarantined) == (4, 2)
+    assert [(file.version.name, file.reason) for file in source.held] == [
+        ("in/d.csv", "1 of 2 records quarantined (50.00%), at most 30.00% allowed (quarantine.max_share)")
+    ]
+    project.put("b", "2,b")
+    project.put("d", "4,d")
+    assert project.run().files_known == ("in/a.csv", "in/c.csv")
+    assert project.rows() == "1,a 2,b 3,c 4,d"
+
+
+def test_a_dry_run_judges_every_load(folder):
+    """A dry run tells what a run would do with all files, not only with the first load of them, and leaves nothing."""
+    project = folder(PLAIN)
+    project.words("on_new_version: replace")
+    for name in "abc":
+        project.put(name, f"1,{name}")
+    source = project.run(dry_run=True)
+    assert (source.account.loaded, source.files_loaded, source.files_known) == (3, 3, ())
+    assert not (project.root / "out").exists()
+    assert project.run().account == source.account
