@@ -1,5 +1,7 @@
 """The command `pratique`, also as `python -m pratique`."""
 
+import gc
+
 from pratique.cli.signals import stop
 from pratique.errors import InterruptedRunError
 
@@ -7,6 +9,7 @@ from pratique.errors import InterruptedRunError
 def main() -> None:
     """Run the program as a process: a signal ends it with code 7 from here on, also while it is being loaded."""
     stop.install()
+    gc.set_threshold(50_000, 20, 20)  # a run makes few cycles, and looking for them costs a twentieth of a short one
     try:
         from pratique.cli.main import main as program  # noqa: PLC0415 - signals are heard before this takes its time
 

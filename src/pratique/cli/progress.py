@@ -81,7 +81,7 @@ _WORDS: Final[Mapping[type[Event], Callable[[Any], str]]] = {
     SourceLanded: _landed,
     FileHeld: lambda event: f"held {shown(event.file)}: {shown(event.reason)}",
     RowsStaged: _staged,
-    QuarantineWritten: lambda event: f"quarantined {count(event.segment.records)} records{_took(event.seconds)}",
+    QuarantineWritten: lambda event: f"quarantined {rows(event.segment.records)}{_took(event.seconds)}",
     LoadRetried: lambda event: f"attempt {event.attempt} left no trace, again: {shown(event.problem.message)}",
     LoadCommitted: lambda event: f"loaded {rows(event.account.loaded)} into {shown(event.table)}{_took(event.seconds)}",
     SourceIngested: lambda event: "unchanged: nothing new" if event.report.outcome == "unchanged" else "",

@@ -14,9 +14,10 @@ import duckdb
 
 from pratique.destinations import queries, tables
 from pratique.destinations.duckdb_access import attached, side_files
-from pratique.destinations.refusals import interruptible, refused
+from pratique.destinations.refusals import refused
 from pratique.errors import DestinationMovedError, InternalError
 from pratique.failpoints import hit
+from pratique.interruption import interruptible
 from pratique.model import DuckQuery, Lookup, Marker, Rows, Target, Written
 from pratique.schema.sql import identifier
 
@@ -187,9 +188,8 @@ class DuckDBLoad:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stack.close()
+        self._stack.__exit__(kind, error, trace)
 
-    @interruptible()
     def write(self, rows: Rows, target: Target) -> Written:
         """Write all rows in the open transaction; nothing is visible yet.
 
@@ -211,7 +211,6 @@ class DuckDBLoad:
         hit("load.written")
         return written
 
-    @interruptible()
     def commit(self, marker: Marker) -> Marker:
         """Make rows and marker true in the same instant (Invariant 4); return the marker as stored."""
         if marker.load_id != self._load_id:
@@ -253,6 +252,7 @@ class DuckDBLoad:
                 raise InternalError("the tables of one load must come over one connection")
             return self._connection
         connection = given or self._stack.enter_context(queries.own_connection(_temporary(self._file)))
+        self._stack.enter_context(interruptible(connection.interrupt))
         self._at = self._stack.enter_context(
             attached(self._file, connection, read_only=False, timeout_seconds=self._timeout)
         )

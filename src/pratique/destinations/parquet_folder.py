@@ -16,9 +16,10 @@ import duckdb
 
 from pratique.destinations import parquet_manifest, queries, tables
 from pratique.destinations.parquet_manifest import DataFile, Manifest, Table
-from pratique.destinations.refusals import interruptible, refused
+from pratique.destinations.refusals import refused
 from pratique.errors import ConfigurationError, DestinationError, DestinationMovedError, InternalError
 from pratique.failpoints import hit
+from pratique.interruption import interruptible
 from pratique.model import DuckQuery, Lookup, Marker, Rows, Target, Written
 from pratique.schema.sql import identifier, literal
 
@@ -188,7 +189,6 @@ class ParquetLoad:
                     path.unlink(missing_ok=True)
         self._stack.close()
 
-    @interruptible()
     def write(self, rows: Rows, target: Target) -> Written:
         """Write all rows into new data files, durably; nothing is visible yet.
 
@@ -206,6 +206,7 @@ class ParquetLoad:
             with ExitStack() as stack:
                 given = rows.duckdb.connection if rows.duckdb else None
                 connection = given or stack.enter_context(queries.own_connection(self._root / "_temporary"))
+                stack.enter_context(interruptible(connection.interrupt))
                 sql, types = stack.enter_context(queries.arrived(rows, connection))
                 written = self._write(connection, sql, types, target)
         except (OSError, duckdb.Error, pa.ArrowException) as error:

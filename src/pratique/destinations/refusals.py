@@ -5,24 +5,11 @@ from __future__ import annotations
 import errno
 import re
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
 
 from pratique.errors import DestinationError, DestinationLockedError, PratiqueError, StateError
-
-
-@contextmanager
-def interruptible() -> Iterator[None]:
-    """Let a signal come out as KeyboardInterrupt. Upstream: during execute() DuckDB raises it as a RuntimeError."""
-    try:
-        yield
-    except RuntimeError as error:
-        if "interrupted" not in str(error).lower():
-            raise
-        raise KeyboardInterrupt from error
 
 
 def refused(place: Path, error: BaseException) -> PratiqueError:

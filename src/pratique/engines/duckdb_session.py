@@ -13,6 +13,7 @@ import duckdb
 
 from pratique.engines.settings import EngineSettings
 from pratique.errors import ConfigurationError, InternalError, StateError
+from pratique.interruption import interruptible
 from pratique.schema.sql import literal
 
 
@@ -66,10 +67,14 @@ class Session:
             self.connection.execute(command)
 
     @contextmanager
-    def guarded(self) -> Iterator[None]:
-        """Turn DuckDB's errors into ours: a full memory or disk is the operator's, a signal is KeyboardInterrupt."""
+    def guarded(self, cursor: duckdb.DuckDBPyConnection | None = None) -> Iterator[None]:
+        """Turn DuckDB's errors into ours: a full memory or disk is the operator's, a signal is KeyboardInterrupt.
+
+        A statement on a cursor of its own is named, so that a signal ends it.
+        """
         try:
-            yield
+            with interruptible((cursor or self.connection).interrupt):
+                yield
         except duckdb.OutOfMemoryException as error:
             raise self._exhausted(error) from error
         except duckdb.IOException as error:
@@ -80,10 +85,6 @@ class Session:
             raise KeyboardInterrupt from error
         except duckdb.Error as error:
             raise InternalError(f"DuckDB: {first_line(error)}") from error
-        except RuntimeError as error:
-            if "interrupted" not in str(error).lower():
-                raise
-            raise KeyboardInterrupt from error  # Upstream: a signal during execute() arrives as RuntimeError
 
     def _exhausted(self, error: duckdb.Error) -> StateError:
         settings = self.settings
@@ -117,10 +118,10 @@ class Session:
         with self.guarded():
             cursor = self.connection.cursor()
         try:
-            with self.guarded():
+            with self.guarded(cursor):
                 cursor.execute(sql)
             while True:
-                with self.guarded():
+                with self.guarded(cursor):
                     rows = cursor.fetchmany(size)
                 if not rows:
                     return

@@ -53,10 +53,10 @@ class DuckRows:
         with self.session.guarded():
             cursor = self.session.connection.cursor()
         try:
-            with self.session.guarded():
+            with self.session.guarded(cursor):
                 reader = cursor.sql(self.duckdb.sql).to_arrow_reader(_BATCH_ROWS)
             while True:
-                with self.session.guarded():
+                with self.session.guarded(cursor):
                     batch = next(reader, None)
                 if batch is None:
                     return
