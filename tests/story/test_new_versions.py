@@ -144,3 +144,23 @@ def test_a_dry_run_judges_every_load(folder):
     assert (source.account.loaded, source.files_loaded, source.files_known) == (3, 3, ())
     assert not (project.root / "out").exists()
     assert project.run().account == source.account
+
+
+def test_a_dry_run_says_which_references_it_cannot_judge(folder):
+    """Parents of the same run are not written, so children are not called orphans; the report says so."""
+    project = folder(KEYED)
+    (project.root / "schemas" / "kid.yaml").write_text("fields: {of: integer}\nreferences: {of: s.id}\n")
+    pipeline = project.root / "pipelines" / "p.yaml"
+    kid = "  kid: {path: 'kids/*.csv', schema: kid, quarantine: {max_share: 0.6}}\n"
+    pipeline.write_text(f"sources:\n  s: {{path: 'in/*.csv', schema: s}}\n{kid}destination: {{connection: target}}\n")
+    project.put("a", "1,a 2,b")
+    (project.root / "kids").mkdir()
+    (project.root / "kids" / "k.csv").write_text("of\n1\n9\n")
+    dry = project.whole(dry_run=True)
+    assert [source.account.loaded for source in dry.sources] == [2, 2]
+    assert dry.notices == ("dry run: kid is judged without reference.of: the parents' new rows are not written",)
+    real = project.whole()
+    assert ([source.account.loaded for source in real.sources], real.notices) == ([2, 1], ())
+    (project.root / "kids" / "k2.csv").write_text("of\n2\n8\n")
+    again = project.whole(dry_run=True)
+    assert (again.sources[1].account.quarantined, again.notices) == (1, ())

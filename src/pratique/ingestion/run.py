@@ -139,7 +139,7 @@ def _told_run(run: PipelineRun, *, strict: bool) -> RunReport:
         ended_at=now(),
         sources=reports,
         problem=problem,
-        notices=pipeline.notices,
+        notices=(*pipeline.notices, *run.notices),
         dry_run=run.handle is None,
         destination=pipeline.destination.name,
     )

@@ -55,6 +55,7 @@ from pratique.model import (
 )
 from pratique.project import Pipeline, SourcePlan
 from pratique.quarantine import Quarantine, held_records, masked_causes
+from pratique.schema import Schema
 from pratique.schema.gate import gate, warnings
 from pratique.sources import ReadLimits, open_source
 from pratique.sources.base import Source
@@ -123,6 +124,7 @@ class PipelineRun:
     markers: list[Marker] = field(default_factory=list)
     progress: dict[str, _Progress] = field(default_factory=dict)
     reports: dict[str, SourceReport] = field(default_factory=dict)
+    notices: dict[str, None] = field(default_factory=dict)  # what this run could not judge
 
     def sources(self) -> None:
         """Ingest every source whose parents did not fail; an error of one never stops the others."""
@@ -142,7 +144,9 @@ class PipelineRun:
             try:
                 self._loads(plan)
             except KeyboardInterrupt:
-                if self.progress[plan.name].tallies:  # what it has loaded so far stays, and stands on the account
+                if self.progress.get(
+                    plan.name, _Progress()
+                ).tallies:  # what it has loaded so far stays, and stands on the account
                     problem = Problem("interrupted", "stopped before all of its files were loaded", exit_code=7)
                     self.reports[plan.name] = self._report(plan, "failed", problem, began)
                 raise
@@ -254,7 +258,8 @@ class PipelineRun:
         source = load.plan.name
         self.tell(StageProgressed, source=source, stage="judging")
         lookup = self.destination.lookup()
-        with _closing(self.engine.stage(load.landed, load.plan.schema, load.target, load.stamp, lookup)) as staged:
+        schema = load.plan.schema if self.handle else self._judged_dry(load.plan)
+        with _closing(self.engine.stage(load.landed, schema, load.target, load.stamp, lookup)) as staged:
             failpoints.hit("rows.staged")
             tally = staged.tally
             self.tell(
@@ -286,6 +291,25 @@ class PipelineRun:
             account=marker.account,
             written=marker.written,
         )
+
+    def _judged_dry(self, plan: SourcePlan) -> Schema:
+        """What a dry run can judge: no references to rows that it would have loaded just before, nor between loads."""
+        if self.progress[plan.name].tallies and plan.schema.keys and plan.write == "append":
+            told = f"dry run: the loads of {plan.name} are judged by what its table holds now, not by each other's keys"
+            self.notices[told] = None
+        new = {
+            other.schema.name
+            for other in self.pipeline.sources
+            if other.name in plan.parents and any(tally.good for tally in self.progress[other.name].tallies)
+        }
+        left_out = [item.name for item in plan.schema.references if item.parent in new]
+        if left_out:
+            told = (
+                f"dry run: {plan.name} is judged without {', '.join(left_out)}: the parents' new rows are not written"
+            )
+            self.notices[told] = None
+        kept = tuple(item for item in plan.schema.references if item.parent not in new)
+        return replace(plan.schema, references=kept)
 
     def _commit(self, load: _Load, staged: Staged, lookup: Lookup, attempt: int) -> Marker:
         """Quarantine first, then rows and marker in one instant (Invariants 3 and 4)."""
