@@ -1,6 +1,7 @@
 """What an import costs: the cheap parts of the package load no driver."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -13,7 +14,9 @@ CHEAP = ["pratique", "pratique.errors", "pratique.failpoints", "pratique.model",
 def loaded_by(statement: str) -> set[str]:
     """Drivers that a fresh interpreter has loaded after `statement`."""
     program = f"import json, sys; {statement}; print(json.dumps([name for name in {DRIVERS} if name in sys.modules]))"
-    printed = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
+    unmeasured = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
+    command = [sys.executable, "-c", program]
+    printed = subprocess.run(command, env=unmeasured, check=True, capture_output=True, text=True).stdout
     return set(json.loads(printed))
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import duckdb
+from coverage import Coverage
 
 from pratique.project import Project
 
@@ -91,15 +92,18 @@ class Rig:
         """
         child = os.fork()
         if child == 0:
-            self._child(during)
+            self._child(during, measured=kill_after is None)
         if kill_after is not None:
             time.sleep(kill_after)
             os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
         return os.waitstatus_to_exitcode(status)
 
-    def _child(self, during: Callable[[], object]) -> None:
+    def _child(self, during: Callable[[], object], *, measured: bool) -> None:
         code = 99
+        coverage = Coverage.current()
+        if coverage and not measured:
+            coverage.stop()  # a kill while its data are written would leave a broken file
         try:
             from pratique.ingestion import run_pipeline  # noqa: PLC0415 imported once in the parent, too
 
@@ -113,6 +117,8 @@ class Rig:
             traceback.print_exc()
         finally:
             sys.stderr.flush()
+            if coverage and measured:
+                coverage.save()
             os._exit(code)
 
     def run_command(self) -> int:
