@@ -164,3 +164,16 @@ def test_a_dry_run_says_which_references_it_cannot_judge(folder):
     (project.root / "kids" / "k2.csv").write_text("of\n2\n8\n")
     again = project.whole(dry_run=True)
     assert (again.sources[1].account.quarantined, again.notices) == (1, ())
+
+
+def test_a_retyped_column_is_refused_by_its_name(folder):
+    """Rows there of another type than the schema's cannot be compared: the destination's owner is told which."""
+    project = folder(KEYED)
+    project.put("a", "1,a")
+    project.run()
+    (project.root / "schemas" / "s.yaml").write_text("schema: s\nprimaryKey: id\nfields: {id: string, v: string}\n")
+    project.put("b", "x,b")
+    source = project.run()
+    assert (source.problem.code, source.problem.exit_code) == ("destination", 4)
+    assert "id is BIGINT, not VARCHAR" in source.problem.message
+    assert project.rows() == "1,a"

@@ -14,11 +14,12 @@ import duckdb
 
 from pratique.engines.duckdb_relations import registered
 from pratique.engines.duckdb_session import Session, refused
-from pratique.errors import InternalError
+from pratique.errors import DestinationError, InternalError
 from pratique.model import DuckQuery, Lookup, Rows, Target
 from pratique.schema import Reference, Schema
 from pratique.schema.compile import Rule
 from pratique.schema.sql import identifier, literal
+from pratique.schema.types import storage
 
 # Reasons in `gone`; 0 is quarantined.
 SKIPS = {1: "identical", 2: "superseded", 3: "loaded before"}
@@ -131,7 +132,7 @@ class LateJudge:
             own = "".join(f", {stored(schema, name, 's.')} AS own{at}" for at, name in enumerate(names))
             same = [f"s.own{at} IS NOT DISTINCT FROM e.{identifier(name)}" for at, name in enumerate(names)]
             same_key = " AND ".join(f"s.own{names.index(name)} = e.{identifier(name)}" for name in rule.fields)
-            with _blaming(f"{rule.name} against {self._target.table}", schema.path):
+            with self._comparing(there, names):
                 met = self._session.count(
                     f"CREATE OR REPLACE TABLE met AS SELECT rid FROM (SELECT s.rowid AS rid{own} "
                     f"FROM {self.good()} AND {complete}) s SEMI JOIN {there} e ON {same_key}"
@@ -147,6 +148,24 @@ class LateJudge:
         if rule.holds:
             self._leave("SELECT rid, 0 FROM met ANTI JOIN gone USING (rid)")
         self._session.run("DROP TABLE met")
+
+    @contextmanager
+    def _comparing(self, there: str, names: tuple[str, ...]) -> Iterator[None]:
+        """Name the columns whose types keep this load from being compared with the rows of its table."""
+        try:
+            yield
+        except InternalError as error:
+            if not isinstance(error.__cause__, (duckdb.BinderException, duckdb.ConversionException)):
+                raise
+            fields = [self._schema.field(name) for name in names]
+            kinds = {item.name: storage(item.type, self._schema.timezone) for item in fields if item.store == "keep"}
+            found = {row[0]: row[1] for row in self._session.all(f"DESCRIBE SELECT * FROM {there}")}
+            other = [f"{name} is {found[name]}, not {kind}" for name, kind in kinds.items() if found[name] != kind]
+            raise DestinationError(
+                f"the table {self._target.table} has other columns than the schema: {'; '.join(other)}",
+                hint="change the schema back, or load into a new table",
+                facts={"other": other},
+            ) from error.__cause__
 
     @contextmanager
     def _existing(
