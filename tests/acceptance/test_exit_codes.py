@@ -109,7 +109,7 @@ class Case:
 CASES = [
     Case(0, works, "DONE · exit 0", "orders   loaded", "pratique runs show"),
     Case(0, works, "DRY RUN · DONE · exit 0", "would load", "pratique run shop", ("--dry-run",)),
-    Case(1, bad_records, "1 of 2 records quarantined (50.00%)", "in/orders.csv line 3", "correct the input"),
+    Case(1, bad_records, "1 of 2 records quarantined (50.00%)", "in/orders.csv line 3", "correct it"),
     Case(2, misspelt_key, 'unknown key "shema"', "shop.yaml:2:", '"schema"'),
     Case(2, works, "there is no environment", "config", "known environments", ("--env", "prdo")),
     Case(2, works, "No such option", "--dryrun", "pratique run --help", ("--dryrun",)),
