@@ -39,3 +39,12 @@ def test_the_share_of_quarantine_is_exact():
         assert not gate(schema, Tally(100, 100 - failed, failed), share(f"{failed} %"))
         if failed < 99:
             assert gate(schema, Tally(100, 99 - failed, failed + 1), share(f"{failed} %"))
+
+
+def test_nothing_left_to_load_is_refused_but_rows_that_are_there_are_not_nothing():
+    """A file that comes again with one bad row more is no failed load: the bad row goes to quarantine."""
+    schema = Schema("s", 1, (Field("a"),))
+    assert gate(schema, Tally(1, 0, 1), 1.0)
+    assert gate(schema, Tally(3, 0, 1, {"filter": 2}), 1.0)
+    assert not gate(schema, Tally(3, 0, 1, {"loaded before": 2}), 1.0)
+    assert not gate(schema, Tally(2, 0, 0, {"filter": 2}), 1.0)

@@ -45,6 +45,21 @@ def test_records_by_number(parquet):
     assert (given_back[0].line, given_back[0].raw) == (None, None)
 
 
+def test_moments_beyond_python_are_given_back_as_text(tmp_path):
+    """Nanoseconds, far years and the end of time come out as text, also inside of other values, and nothing breaks."""
+    duckdb.sql(
+        "SELECT 1 AS a, '2020-01-01 00:00:00.123456789'::TIMESTAMP_NS AS at, "
+        "{'when': ['2020-01-01 00:00:00.5'::TIMESTAMP_NS], far: '20000-01-01'::DATE} AS price"
+    ).write_parquet(str(tmp_path / "a.parquet"))
+    result = landed(tmp_path)
+    (record,) = result.reader.records(result.parts[0], result.files[0], [1])
+    assert record.values == {
+        "a": 1,
+        "at": "2020-01-01 00:00:00.123456789",
+        "price": {"when": ["2020-01-01 00:00:00.5"], "far": "20000-01-01"},
+    }
+
+
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.1, 0.5, 0.9, 0.999])
 def test_truncated_files_are_held(parquet, share):
     """A file cut anywhere is held, and the whole one beside it is landed."""

@@ -20,7 +20,7 @@ def gate(schema: Schema, tally: Tally, max_share: float) -> tuple[str, ...]:
     """Every reason why this load must not be published, in words with numbers; empty if it may be.
 
     Asked before anything has an effect (Invariant 2): the share of quarantined records, `fail` rules and tolerances,
-    checks over the whole load, and a load of which nothing is left.
+    checks over the whole load, and a load of which nothing is left (rows that are there already are something).
     """
     reasons: list[str] = []
     if tally.read and tally.quarantined / tally.read > max_share:
@@ -28,7 +28,7 @@ def gate(schema: Schema, tally: Tally, max_share: float) -> tuple[str, ...]:
             f"{tally.quarantined:,} of {tally.read:,} records quarantined ({tally.quarantined / tally.read:.2%}), "
             f"at most {max_share:.2%} allowed (quarantine.max_share)"
         )
-    elif tally.read and tally.good == 0 and tally.quarantined:
+    elif tally.quarantined and not tally.good and not tally.skipped.get("loaded before"):
         reasons.append(f"nothing left to load of {tally.read:,} records read")
     allowed = tolerances(schema)
     for rule in tally.rules:

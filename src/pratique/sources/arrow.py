@@ -13,6 +13,7 @@ from pratique.model import ArrowForm, Disposition, FileVersion, Landed, LandedFi
 from pratique.schema import Schema
 from pratique.sources.base import Probe, ReadLimits
 from pratique.sources.files.header import check_header
+from pratique.sources.files.survey import python_rows
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -83,7 +84,7 @@ class _BatchReader:
         for batch in self.batches():
             beyond = first + batch.num_rows
             while at < len(numbers) and numbers[at] < beyond:
-                values = batch.slice(numbers[at] - first, 1).to_pylist()[0]
+                values = python_rows(batch.slice(numbers[at] - first, 1))[0]
                 yield RawRecord(numbers[at], None, None, values)
                 at += 1
             first = beyond

@@ -10,7 +10,7 @@ from pratique.model import ParquetForm, RawRecord
 from pratique.schema import Schema
 from pratique.sources.base import ReadLimits
 from pratique.sources.files.header import check_header
-from pratique.sources.files.survey import Survey, fingerprint
+from pratique.sources.files.survey import Survey, fingerprint, python_rows
 
 
 def survey_parquet(handle: int, path: Path, schema: Schema, limits: ReadLimits) -> Survey:
@@ -51,7 +51,7 @@ def _records_of(path: Path, numbers: Sequence[int]) -> Iterator[RawRecord]:
                 wanted.append(numbers[at])
                 at += 1
             if wanted:
-                rows = file.read_row_group(group).take([number - first for number in wanted]).to_pylist()
+                rows = python_rows(file.read_row_group(group).take([number - first for number in wanted]))
                 for number, values in zip(wanted, rows, strict=True):
                     yield RawRecord(number, None, None, values)
             first = beyond

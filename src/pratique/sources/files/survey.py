@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -133,3 +134,22 @@ def text_batches(columns: Sequence[str], rows: Iterable[tuple[Sequence[str | Non
             held, characters = [], 0
     if held:
         yield batch(held)
+
+
+def python_rows(rows: Any) -> list[dict[str, Any]]:
+    """The rows of an Arrow table as dicts; a moment that is finer or farther than Python's stands as its text."""
+    columns = {name: _values(rows.column(name)) for name in rows.schema.names}
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+
+def _values(column: Any) -> list[Any]:
+    try:
+        return list(column.to_pylist())
+    except (ValueError, OverflowError):
+        import duckdb  # noqa: PLC0415 - knows how to write such values, also inside of others
+        import pyarrow as pa  # noqa: PLC0415 - whoever has rows has loaded it
+
+        with duckdb.connect() as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            texts = connection.from_arrow(pa.table({"x": column})).project("to_json(x)::VARCHAR").fetchall()
+            return [None if text is None else json.loads(text) for (text,) in texts]
