@@ -153,12 +153,13 @@ def test_under_merge_a_file_that_returns_to_an_old_content_is_news(tmp_path, wor
 
 
 def test_a_corrected_file_with_the_content_of_another_is_held(tmp_path):
-    """Under replace its earlier rows would stay if it were skipped as a copy, and nobody would know."""
-    write(tmp_path, a="a,b\n1,1\n", b="a,b\n2,2\n")
+    """Under replace its earlier rows would stay if it were skipped as a copy; two that became empty are two loads."""
+    write(tmp_path, a="a,b\n1,1\n", b="a,b\n2,2\n", c="a,b\n", d="a,b\n3,3\n")
     words = {"on_new_version": "replace"}
     first = source(tmp_path).land(Position())
-    write(tmp_path, b="a,b\n1,1\n")
+    write(tmp_path, b="a,b\n1,1\n", d="a,b\n")
     second = source(tmp_path, **words).land(position(first))
+    assert [file.version.name for file in second.files] == ["d.csv"]
     assert [(held.version.name, held.reason) for held in second.held] == [
         ("b.csv", "its content is now that of another file, which is loaded")
     ]
