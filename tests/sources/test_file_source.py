@@ -174,9 +174,9 @@ def test_replace_lands_all_files_or_none(tmp_path):
     assert [version.name for version in files.land(position(first)).skipped] == ["a.csv", "b.csv"]
     (tmp_path / "b.csv").unlink()
     assert [file.version.name for file in files.land(position(first)).files] == ["a.csv"]
-    write(tmp_path, c="other,names\n1,2\n")
+    write(tmp_path, c="other,names\n1,2\n", d="a,b\n7,7\n", copy_of_d="a,b\n7,7\n")
     stopped = files.land(position(first))
-    assert (stopped.files, list(reasons(stopped))) == ((), ["c.csv"])
+    assert (stopped.files, list(reasons(stopped)), stopped.skipped) == ((), ["c.csv"], ())
 
 
 def test_a_load_is_a_bounded_list_of_files(tmp_path):

@@ -138,6 +138,7 @@ class FileSource:
         versions = [found.version for found in plan.chosen]
         if plan.held:
             plan.chosen.clear()
+            plan.skipped.clear()  # a copy of a file that is not loaded is not loaded before
         elif versions and set(versions) == set(since.latest):
             plan.chosen.clear()
             plan.skipped = [*versions, *plan.skipped]
