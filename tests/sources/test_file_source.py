@@ -365,8 +365,8 @@ def test_no_file(tmp_path):
 
 
 def test_a_change_is_noticed_before_the_commit(tmp_path):
-    """`verify` is silent while nothing changed, and names the file that grew, was replaced or went away."""
-    for change in ("grow", "replace", "remove"):
+    """`verify` is silent while nothing changed, and names the file that grew, was replaced, rewritten or went away."""
+    for change in ("grow", "replace", "rewrite", "remove"):
         path = tmp_path / "a.csv"
         path.write_text("a,b\n1,2\n")
         result = source(tmp_path).land(Position())
@@ -377,6 +377,10 @@ def test_a_change_is_noticed_before_the_commit(tmp_path):
         elif change == "replace":
             (tmp_path / "other").write_text("a,b\n1,3\n")
             (tmp_path / "other").replace(path)
+        elif change == "rewrite":  # as large, and with its old time, as `rsync --inplace --times` leaves it
+            before = path.stat()
+            path.write_text("a,b\n1,3\n")
+            os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
         else:
             path.unlink()
         with pytest.raises(SourceError, match=r"a\.csv changed while it was read"):
