@@ -18,6 +18,7 @@ from pratique.errors import InternalError
 from pratique.model import Cause, Failure, RawRecord
 from pratique.quarantine import masked, masked_causes, quarantine_record
 from pratique.quarantine.records import to_line
+from pratique.schema import Field
 
 _HEAD = b"id,E-Mail,amount\n"
 
@@ -186,6 +187,16 @@ def test_people_see_no_sensitive_value(shop, failure: Failure, shown: bool) -> N
     assert seen["errors"][0]["rule"] == failure.rule
     assert (seen["errors"] == _errors(failure)) is shown
     assert _SECRET in json.dumps(record), "the stored record keeps what people do not see"
+
+
+def test_a_sensitive_field_may_have_a_plus_in_its_name(shop) -> None:
+    """Names of several fields are joined by +, but a + does not make one name several."""
+    schema = replace(shop.schema, fields=(Field("a+b", sensitive=True), *shop.schema.fields), primary_key=())
+    failure = Failure("a+b.type", "a+b", _SECRET, f"not integer: {_SECRET}", "quarantine")
+    [record] = shop.joined(shop.landed(a=_HEAD + b"1,m,x\n"), shop.held(0, 2, failure))
+    assert _SECRET not in json.dumps(masked({**record, "sensitive": ["a+b"]})["errors"])
+    [cause] = masked_causes([Cause("a+b.type", "a+b", _SECRET, 1)], schema)
+    assert cause.message == "***"
 
 
 def test_a_malformed_record_with_sensitive_fields_shows_no_value(shop) -> None:

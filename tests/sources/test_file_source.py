@@ -153,12 +153,13 @@ def test_under_merge_a_file_that_returns_to_an_old_content_is_news(tmp_path, wor
 
 
 def test_a_corrected_file_with_the_content_of_another_is_held(tmp_path):
-    """Under replace its earlier rows would stay if it were skipped as a copy, and nobody would know."""
-    write(tmp_path, a="a,b\n1,1\n", b="a,b\n2,2\n")
+    """Under replace its earlier rows would stay if it were skipped as a copy; two that became empty are two loads."""
+    write(tmp_path, a="a,b\n1,1\n", b="a,b\n2,2\n", c="a,b\n", d="a,b\n3,3\n")
     words = {"on_new_version": "replace"}
     first = source(tmp_path).land(Position())
-    write(tmp_path, b="a,b\n1,1\n")
+    write(tmp_path, b="a,b\n1,1\n", d="a,b\n")
     second = source(tmp_path, **words).land(position(first))
+    assert [file.version.name for file in second.files] == ["d.csv"]
     assert [(held.version.name, held.reason) for held in second.held] == [
         ("b.csv", "its content is now that of another file, which is loaded")
     ]
@@ -173,9 +174,9 @@ def test_replace_lands_all_files_or_none(tmp_path):
     assert [version.name for version in files.land(position(first)).skipped] == ["a.csv", "b.csv"]
     (tmp_path / "b.csv").unlink()
     assert [file.version.name for file in files.land(position(first)).files] == ["a.csv"]
-    write(tmp_path, c="other,names\n1,2\n")
+    write(tmp_path, c="other,names\n1,2\n", d="a,b\n7,7\n", copy_of_d="a,b\n7,7\n")
     stopped = files.land(position(first))
-    assert (stopped.files, list(reasons(stopped))) == ((), ["c.csv"])
+    assert (stopped.files, list(reasons(stopped)), stopped.skipped) == ((), ["c.csv"], ())
 
 
 def test_a_load_is_a_bounded_list_of_files(tmp_path):
@@ -364,8 +365,8 @@ def test_no_file(tmp_path):
 
 
 def test_a_change_is_noticed_before_the_commit(tmp_path):
-    """`verify` is silent while nothing changed, and names the file that grew, was replaced or went away."""
-    for change in ("grow", "replace", "remove"):
+    """`verify` is silent while nothing changed, and names the file that grew, was replaced, rewritten or went away."""
+    for change in ("grow", "replace", "rewrite", "remove"):
         path = tmp_path / "a.csv"
         path.write_text("a,b\n1,2\n")
         result = source(tmp_path).land(Position())
@@ -376,6 +377,10 @@ def test_a_change_is_noticed_before_the_commit(tmp_path):
         elif change == "replace":
             (tmp_path / "other").write_text("a,b\n1,3\n")
             (tmp_path / "other").replace(path)
+        elif change == "rewrite":  # as large, and with its old time, as `rsync --inplace --times` leaves it
+            before = path.stat()
+            path.write_text("a,b\n1,3\n")
+            os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
         else:
             path.unlink()
         with pytest.raises(SourceError, match=r"a\.csv changed while it was read"):

@@ -211,7 +211,7 @@ def masked(record: dict[str, Any]) -> dict[str, Any]:
 def _harmless(error: Mapping[str, Any], hidden: frozenset[str]) -> bool:
     """True if it is certain that neither value nor message of this error hold a sensitive value."""
     if error["field"]:
-        return hidden.isdisjoint(error["field"].split("+"))
+        return hidden.isdisjoint({error["field"], *error["field"].split("+")})  # a name may hold a + itself
     return isinstance(error["value"], Mapping) and hidden.isdisjoint(error["value"])
 
 
@@ -227,7 +227,7 @@ def masked_causes(causes: Iterable[Cause], schema: Schema) -> tuple[Cause, ...]:
 def _concerned(cause: Cause, schema: Schema, hidden: frozenset[str]) -> frozenset[str]:
     """Names of the fields that a cause speaks of; all that are sensitive where that cannot be told."""
     if cause.field:
-        return frozenset(cause.field.split("+"))
+        return frozenset({cause.field, *cause.field.split("+")})
     keys = dict(schema.keys)
     if cause.rule in keys:
         return frozenset(keys[cause.rule])

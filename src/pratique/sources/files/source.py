@@ -138,6 +138,7 @@ class FileSource:
         versions = [found.version for found in plan.chosen]
         if plan.held:
             plan.chosen.clear()
+            plan.skipped.clear()  # a copy of a file that is not loaded is not loaded before
         elif versions and set(versions) == set(since.latest):
             plan.chosen.clear()
             plan.skipped = [*versions, *plan.skipped]
@@ -181,7 +182,7 @@ class FileSource:
     def _accepts_new_version(self, found: _Found, hashes: set[str], plan: _Plan) -> bool:
         refused = self.on_new_version == "refuse"
         reason = "it has new content under a known name"
-        if self.on_new_version == "replace" and found.survey.sha256 in hashes:
+        if self.on_new_version == "replace" and found.survey.sha256 in hashes and found.survey.records:
             reason = "its content is now that of another file, which is loaded"
             hint = "remove one of the two, or give this one its own content: its earlier rows are still there"
         elif not refused and (self.on_new_version or self.disposition == "merge" or _every_row_has_a_key(self.schema)):

@@ -45,13 +45,14 @@ class Descriptor:
 
     size: int
     modified_ns: int
+    changed_ns: int  # of the inode: whoever puts the time of modification back, as copying programs do, sets this one
     inode: int
     device: int
 
     @classmethod
     def of(cls, status: os.stat_result) -> Descriptor:
         """The descriptor in a status."""
-        return cls(status.st_size, status.st_mtime_ns, status.st_ino, status.st_dev)
+        return cls(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_dev)
 
 
 def open_inside(path: Path, base: Path) -> tuple[int, Path]:
