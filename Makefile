@@ -27,8 +27,10 @@ $(STAMP): requirements/dev.txt pyproject.toml
 	@$(PYTHON) scripts/check_python.py
 	@echo "setting up $(VENV) (once; takes a minute)"
 	@$(PYTHON) -m venv --clear $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@# the lock is complete, so nothing is resolved: `coverage[toml]>=7.10` of a plugin must not go looking for newer
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m pip check --disable-pip-version-check
 	@touch $@
 
 $(BENCH_STAMP): $(STAMP) requirements/bench.txt
