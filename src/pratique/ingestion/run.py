@@ -6,11 +6,13 @@ import uuid
 from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from pathlib import Path
 
 from pratique import accounting
 from pratique.destinations import open_destination
 from pratique.destinations.base import Destination
 from pratique.engines import open_engine
+from pratique.engines.base import Engine
 from pratique.errors import InterruptedRunError, PratiqueError
 from pratique.events import Emit, Event, RunFinished, RunStarted
 from pratique.ingestion.story import PipelineRun, now, problem_of
@@ -19,6 +21,8 @@ from pratique.model import Problem, RunOutcome, RunReport, SourceReport
 from pratique.project import Project
 from pratique.quarantine import Quarantine
 from pratique.sources import ReadLimits
+from pratique.specs.settings import LimitsSpec
+from pratique.workspace import workspace
 
 
 def _silent(_: Event) -> None:
@@ -67,15 +71,8 @@ def run_pipeline(
         lock_timeout_seconds=limits.lock_timeout_seconds,
         name=pipeline.destination.name,
     )
-    engine = open_engine(
-        state / "tmp",
-        memory_limit=limits.memory,
-        threads=limits.threads,
-        max_temp_directory_size=limits.temporary_disk,
-        record_bytes_max=limits.record_bytes_max,
-        paths=destination.paths(),
-    )
     with ExitStack() as stack:
+        folder = stack.enter_context(workspace(state / "tmp"))
         ledger = open_ledger(state / "ledger.sqlite")
         stack.callback(ledger.close)
         handle = (
@@ -88,9 +85,10 @@ def run_pipeline(
         run = PipelineRun(
             pipeline,
             destination,
-            engine,
+            _engine(limits, folder, destination),
             Quarantine(state / "quarantine", ledger),
             ReadLimits(limits.record_bytes_max, limits.columns_max, limits.files_per_load_max),
+            folder,
             emit,
             handle.run_id if handle else uuid.uuid4().hex,
             handle.started_at if handle else datetime.now(UTC),
@@ -101,6 +99,18 @@ def run_pipeline(
             handle.finish(report)
         run.tell(RunFinished, report=report)
         return report
+
+
+def _engine(limits: LimitsSpec, folder: Path, destination: Destination) -> Engine:
+    """The engine within the limits that people set; it spills into `folder`."""
+    return open_engine(
+        folder,
+        memory_limit=limits.memory,
+        threads=limits.threads,
+        max_temp_directory_size=limits.temporary_disk,
+        record_bytes_max=limits.record_bytes_max,
+        paths=destination.paths(),
+    )
 
 
 def _told_run(run: PipelineRun, *, strict: bool) -> RunReport:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final
 
 from pratique import accounting, failpoints
@@ -117,6 +118,7 @@ class PipelineRun:
     engine: Engine
     quarantine: Quarantine
     limits: ReadLimits
+    workspace: Path  # of this run alone: for what it writes in passing
     emit: Emit
     run_id: str
     started_at: datetime
@@ -172,6 +174,7 @@ class PipelineRun:
             on_new_version=plan.on_new_version,
             overrides=plan.overrides,
             limits=self.limits,
+            workspace=self.workspace,
         )
         while self._ingest(plan, source, progress):
             continue

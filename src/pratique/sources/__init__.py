@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -23,8 +24,12 @@ def open_source(
     on_new_version: str | None = None,
     overrides: tuple[tuple[Mapping[str, str], Dialect], ...] = (),
     limits: ReadLimits | None = None,
+    workspace: Path | None = None,
 ) -> Source:
-    """A source of files below `base`; touches no file yet. Raises ConfigurationError for a wrong path or format."""
+    """A source of files below `base`; touches no file yet. Raises ConfigurationError for a wrong path or format.
+
+    What it must write in passing goes into `workspace` (None: the system's temporary folder), whose owner clears it.
+    """
     from pratique.sources.files.source import FileSource  # noqa: PLC0415 - whoever only names a source reads no file
 
     return FileSource(
@@ -37,4 +42,5 @@ def open_source(
         on_new_version=on_new_version,
         overrides=overrides,
         limits=limits or ReadLimits(),
+        workspace=workspace or Path(tempfile.gettempdir()),
     )

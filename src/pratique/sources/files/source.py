@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -84,6 +85,7 @@ class FileSource:
     on_new_version: str | None = None
     overrides: tuple[tuple[Mapping[str, str], Dialect], ...] = ()
     limits: ReadLimits = field(default_factory=ReadLimits)
+    workspace: Path = field(default_factory=lambda: Path(tempfile.gettempdir()))
     _pattern: PathPattern = field(init=False, repr=False)
     _surveys: dict[str, _Found] = field(default_factory=dict, init=False, repr=False)
 
