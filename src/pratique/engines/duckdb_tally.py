@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pratique.engines.duckdb_late import SKIPS, LateJudge
@@ -80,18 +81,16 @@ def count(
 def _scan(
     session: Session, schema: Schema, rules: tuple[Rule, ...]
 ) -> tuple[int, int, int, int, dict[str, int], dict[int, int]]:
-    """Read `staged` once: records, held, left out, malformed, changed values per field, rows decided per row rule."""
-    asked = {rule.number: rule.decided for rule in rules if rule.scope == "row"}
-    distinct = list(dict.fromkeys(asked.values()))
-    counts = [
-        "count(*)",
-        "count(*) FILTER (WHERE _held)",
-        "count(*) FILTER (WHERE _out)",
-        "count(_malformed)",
-        *(f"count(*) FILTER (WHERE _malformed IS NULL AND NOT _out AND ({expression}))" for expression in distinct),
-    ]
-    read, held, out, malformed, *found = session.one(f"SELECT {', '.join(counts)} FROM staged")
-    by_expression = dict(zip(distinct, found, strict=True))
+    """Records, held, left out, malformed, changed values per field, rows decided per row rule.
+
+    Statements of one simple count each: DuckDB answers them out of the statistics of columns that hold no such value,
+    where one statement for all would read the table, which may be on disk by now.
+    """
+    read = session.count("SELECT count(*) FROM staged")
+    held, out, malformed, unjudged = (
+        session.count(f"SELECT count(*) FROM staged WHERE {condition}")
+        for condition in ("_held", "_out", "_malformed IS NOT NULL", "_out OR _malformed IS NOT NULL")
+    )
     changed = {
         schema.fields[number - 1].name: total
         for number, total in session.all(
@@ -99,7 +98,31 @@ def _scan(
             "GROUP BY n ORDER BY n"
         )
     }
-    return read, held, out, malformed, changed, {number: by_expression[text] for number, text in asked.items()}
+    asked = {rule.number: rule.decided for rule in rules if rule.scope == "row"}
+    totals = _decided(session, schema, dict.fromkeys(asked.values()), unjudged=unjudged)
+    return read, held, out, malformed, changed, {number: totals[text] for number, text in asked.items()}
+
+
+def _decided(session: Session, schema: Schema, asked: Iterable[str], *, unjudged: int) -> dict[str, int]:
+    """How many judged rows each expression is true for: all rows, without those that were not judged."""
+    values = {
+        f"{column} IS NOT NULL": f"count({column})" for column in (identifier(item.name) for item in schema.fields)
+    }
+    values["TRUE"] = "count(*)"
+    simple = [expression for expression in asked if expression in values]
+    others = [expression for expression in asked if expression not in values]
+    totals: dict[str, int] = {}
+    for expressions, counts in (
+        (simple, [values[expression] for expression in simple]),
+        (others, [f"count(*) FILTER ({expression})" for expression in others]),
+    ):
+        if not expressions:
+            continue
+        sql = f"SELECT {', '.join(counts)} FROM staged"
+        every = session.one(sql)
+        without = session.one(f"{sql} WHERE _out OR _malformed IS NOT NULL") if unjudged else (0,) * len(every)
+        totals |= {name: total - less for name, total, less in zip(expressions, every, without, strict=True)}
+    return totals
 
 
 def _newest(session: Session, schema: Schema, good: str) -> str | None:
