@@ -72,9 +72,9 @@ def run_pipeline(
         name=pipeline.destination.name,
     )
     with ExitStack() as stack:
-        folder = stack.enter_context(workspace(state / "tmp"))
         ledger = open_ledger(state / "ledger.sqlite")
         stack.callback(ledger.close)
+        folder = stack.enter_context(workspace(state / "tmp"))
         handle = (
             None
             if dry_run

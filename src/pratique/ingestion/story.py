@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -35,6 +35,7 @@ from pratique.events import (
     SourceSkipped,
     StageProgressed,
 )
+from pratique.ingestion.beside import beside
 from pratique.ledger.base import RunHandle
 from pratique.model import (
     Account,
@@ -315,13 +316,18 @@ class PipelineRun:
         return replace(plan.schema, references=kept)
 
     def _commit(self, load: _Load, staged: Staged, lookup: Lookup, attempt: int) -> Marker:
-        """Quarantine first, then rows and marker in one instant (Invariants 3 and 4)."""
+        """Rows and quarantine, side by side; when both are written the marker makes them true (Invariants 3 and 4)."""
         collector = accounting.CauseCollector(load.landed)
-        segment = self._quarantined(load, staged, collector, attempt)
         source = load.plan.name
         self.tell(StageProgressed, source=source, stage="loading")
-        with self.destination.begin(load.stamp.load_id, lookup) as opened:
+        with (
+            self.destination.begin(load.stamp.load_id, lookup) as opened,
+            beside(lambda go_on: self._quarantined(load, staged, collector, attempt, go_on)) as quarantined,
+        ):
             written = opened.write(staged.good(), load.target)
+            segment = quarantined()  # Invariant 3: durable before the commit
+            if segment:
+                self.tell(QuarantineWritten, source=source, load_id=load.stamp.load_id, segment=segment)
             account = accounting.settle(staged.tally, written, segment)  # Invariant 6: as both report it
             load.landed.verify()  # Invariant 1: still the input that was judged
             self.tell(StageProgressed, source=source, stage="committing")
@@ -369,8 +375,14 @@ class PipelineRun:
         )
 
     def _quarantined(
-        self, load: _Load, staged: Staged, collector: accounting.CauseCollector, attempt: int
+        self,
+        load: _Load,
+        staged: Staged,
+        collector: accounting.CauseCollector,
+        attempt: int,
+        go_on: Callable[[], None],
     ) -> Segment | None:
+        """Write the segment, in a thread of its own: it emits nothing."""
         records = held_records(
             load.landed,
             collector.watch(staged.quarantined()),
@@ -380,10 +392,7 @@ class PipelineRun:
             stamp=load.stamp,
             attempt=attempt,
         )
-        segment = self.quarantine.write(self.pipeline.name, load.stamp.load_id, attempt, records)
-        if segment:
-            self.tell(QuarantineWritten, source=load.plan.name, load_id=load.stamp.load_id, segment=segment)
-        return segment
+        return self.quarantine.write(self.pipeline.name, load.stamp.load_id, attempt, _while(go_on, records))
 
     def _mine(self, plan: SourcePlan) -> list[Marker]:
         """The loads of a source whose rows are in its table: those since, and with, its newest replace."""
@@ -473,6 +482,13 @@ def _told(plan: SourcePlan, tally: Tally) -> Mapping[str, Any]:
         "changed": dict(tally.changed),
         "newest": tally.newest,
     }
+
+
+def _while(go_on: Callable[[], None], records: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Pass records on until `go_on` raises."""
+    for record in records:
+        go_on()
+        yield record
 
 
 @contextmanager

@@ -1,0 +1,135 @@
+"""Rows and quarantine are written side by side: whichever fails, nothing is visible, and the next run makes it good."""
+
+import threading
+from pathlib import Path
+
+import pytest
+from rig import Rig
+
+from pratique.destinations import open_destination
+from pratique.errors import DestinationError, DestinationMovedError
+from pratique.ingestion import run_pipeline
+from pratique.project import Project
+
+
+class Watched:
+    """A DuckDB file whose loads call `before_write` and `before_commit` first."""
+
+    def __init__(self, root, *, before_write=lambda: None, before_commit=lambda _: None):
+        self._file = open_destination("duckdb", root / "out.duckdb")
+        self._hooks = before_write, before_commit
+        self.name = self._file.name
+        self.paths, self.markers, self.lookup = self._file.paths, self._file.markers, self._file.lookup
+
+    def begin(self, load_id, judged_against=None):
+        """A load of the file, watched."""
+        return WatchedLoad(self._file.begin(load_id, judged_against), *self._hooks)
+
+
+class WatchedLoad:
+    """One load, which does what the file's own does."""
+
+    def __init__(self, load, before_write, before_commit):
+        self._load, self._before_write, self._before_commit = load, before_write, before_commit
+
+    def __enter__(self):
+        self._load.__enter__()
+        return self
+
+    def __exit__(self, *error):
+        return self._load.__exit__(*error)
+
+    def write(self, rows, target):
+        """Write the rows."""
+        self._before_write()
+        return self._load.write(rows, target)
+
+    def commit(self, marker):
+        """Commit."""
+        self._before_commit(marker)
+        return self._load.commit(marker)
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Rig:
+    """A project with one file, a twentieth of whose 40,000 records are bad."""
+    made = Rig(tmp_path)
+    made.add_file("a.csv", rows=40_000)
+    return made
+
+
+def run(rig, **hooks):
+    """Run the pipeline here, in this process."""
+    return run_pipeline(Project(rig.root, "dev"), "orders", destination=Watched(rig.root, **hooks))
+
+
+def fail(error):
+    """A hook that raises."""
+
+    def hook(*_):
+        raise error
+
+    return hook
+
+
+def test_the_commit_waits_for_a_quarantine_that_is_on_disk(rig):
+    """When the marker is given to the destination the segment that it names is there, whole."""
+    seen = []
+
+    def look(marker):
+        file = rig.root / ".pratique" / "quarantine" / marker.segment.path
+        seen.append((file.exists(), marker.segment.records, [*file.parent.glob("*.tmp")]))
+
+    assert run(rig, before_commit=look).exit_code == 0
+    assert seen == [(True, 2000, [])]
+    assert rig.check() == []
+
+
+@pytest.mark.parametrize("hook", ["before_write", "before_commit"])
+def test_a_destination_that_fails_stops_the_quarantine_too(rig, hook):
+    """No thread goes on, no half file is left, nobody sees a record; the next run loads all of it once."""
+    report = run(rig, **{hook: fail(DestinationError("the disk is gone", hint="bring it back"))})
+    assert report.exit_code == DestinationError.exit_code
+    assert report.sources[0].problem.message == "the disk is gone"
+    assert [thread.name for thread in threading.enumerate() if "pratique" in thread.name] == []
+    assert [*rig.root.glob(".pratique/quarantine/**/*.tmp")] == []
+    assert rig.rows() == []
+    assert not rig.held()
+    assert run(rig).exit_code == 0
+    assert rig.check() == []
+
+
+def test_a_quarantine_that_fails_rolls_the_rows_back(rig):
+    """The rows were written, but their transaction ends without a commit; the error names what to do."""
+    blocked = rig.root / ".pratique" / "quarantine" / "orders"
+    blocked.parent.mkdir(parents=True)
+    blocked.write_text("a file where a folder must be")
+    report = run(rig)
+    assert report.sources[0].problem.code == "state"
+    assert report.sources[0].problem.hint
+    assert rig.rows() == []
+    blocked.unlink()
+    assert run(rig).exit_code == 0
+    assert rig.check() == []
+
+
+def test_a_signal_ends_both(rig):
+    """Told to stop while rows are written, the run says so and leaves nothing; the next one loads all."""
+    report = run(rig, before_write=fail(KeyboardInterrupt()))
+    assert report.outcome == "interrupted"
+    assert [thread.name for thread in threading.enumerate() if "pratique" in thread.name] == []
+    assert rig.rows() == []
+    assert run(rig).exit_code == 0
+    assert rig.check() == []
+
+
+def test_a_load_that_is_judged_again_writes_its_quarantine_again(rig):
+    """Another pipeline committed in between: the second judging has a segment of its own, and one is seen."""
+    moved = iter([DestinationMovedError("run abc committed into orders")])
+
+    def once():
+        for error in moved:
+            raise error
+
+    assert run(rig, before_write=once).exit_code == 0
+    assert rig.check() == []
