@@ -30,7 +30,8 @@ _FORMATS: Final[Mapping[str, FileFormat]] = {
     ".ndjson": "jsonl",
     ".parquet": "parquet",
 }
-_LATER_SUFFIXES: Final = frozenset({".gz", ".zst", ".bz2", ".xz", ".zip", ".json", ".xlsx", ".xls"})
+_LATER_SUFFIXES: Final = frozenset({".xz", ".json", ".xlsx", ".xls"})
+_PACKINGS: Final = frozenset({".gz", ".zst", ".bz2", ".zip"})
 _CAPTURE: Final = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)(?::[^{}]*)?\}")
 _TABLE: Final = re.compile(r"\w[\w-]*(\.\w[\w-]*)?")
 _LATEST: Final = re.compile(r"latest\(\s*([^()]+?)\s*\)")
@@ -263,6 +264,8 @@ class _Planner:
 
     def _format(self, name: str, spec: SourceSpec, path: str) -> FileFormat:
         suffix = Path(path).suffix.lower()
+        if suffix in _PACKINGS:  # `orders.csv.gz` is CSV
+            suffix = Path(path).with_suffix("").suffix.lower()
         if suffix in _LATER_SUFFIXES and not (suffix == ".json" and spec.format == "jsonl"):
             served = ", ".join(sorted(_FORMATS))
             self._fail(

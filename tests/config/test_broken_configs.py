@@ -136,7 +136,7 @@ PIPELINES = [
     (_users(", table: a.b.c"), "a.b.c", '"a.b.c" cannot be the name of a table', ""),
     (_users(", table: _pratique_loads"), "_pratique_loads", "cannot be the name of a table", ""),
     (_users("") + "lineage: [_load]\n", "_load", '"_load" is not one of', "_load_id"),
-    (_users("").replace("users.csv", "users.csv.gz"), "users.csv.gz", ".gz files are not served yet", "served: .csv"),
+    (_users("").replace("users.csv", "users.csv.xz"), "users.csv.xz", ".xz files are not served yet", "served: .csv"),
     (_users("").replace("users.csv", "users.xlsx"), "users.xlsx", ".xlsx files are not served yet", ""),
     (_users("").replace("users.csv", "users.dat"), "users.dat", "does not say which format", "format: csv"),
     (_users("").replace("users.csv", "s3://b/users.csv"), "s3", "cloud is not served yet", ""),

@@ -87,7 +87,7 @@ def run_pipeline(
             destination,
             _engine(limits, folder, destination),
             Quarantine(state / "quarantine", ledger),
-            ReadLimits(limits.record_bytes_max, limits.columns_max, limits.files_per_load_max),
+            _read_limits(limits),
             folder,
             emit,
             handle.run_id if handle else uuid.uuid4().hex,
@@ -99,6 +99,17 @@ def run_pipeline(
             handle.finish(report)
         run.tell(RunFinished, report=report)
         return report
+
+
+def _read_limits(limits: LimitsSpec) -> ReadLimits:
+    """What one input may cost."""
+    return ReadLimits(
+        record_bytes_max=limits.record_bytes_max,
+        columns_max=limits.columns_max,
+        files_per_load_max=limits.files_per_load_max,
+        unpacked_bytes_max=limits.unpacked_bytes_max,
+        expansion_max=limits.expansion_max,
+    )
 
 
 def _engine(limits: LimitsSpec, folder: Path, destination: Destination) -> Engine:

@@ -24,6 +24,8 @@ class ReadLimits:
     record_bytes_max: int = 16 << 20
     columns_max: int = 2000
     files_per_load_max: int = 1000
+    unpacked_bytes_max: int = 20 << 30
+    expansion_max: int = 200
 
 
 class Source(Protocol):

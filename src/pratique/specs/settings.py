@@ -34,6 +34,8 @@ class LimitsSpec(Spec):
     record_bytes_max: int = Field(16 * 1024 * 1024, ge=1024)
     columns_max: int = Field(2000, ge=1)
     files_per_load_max: int = Field(1000, ge=1)
+    unpacked_bytes_max: int = Field(20 * 1024**3, ge=1)
+    expansion_max: int = Field(200, ge=1)
     records_in_memory_max: int = Field(1_000_000, ge=1)
 
 

@@ -6,7 +6,7 @@ import difflib
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pratique.errors import ConfigurationError, SourceError
@@ -23,7 +23,17 @@ from pratique.model import (
 from pratique.schema import Dialect, Schema
 from pratique.sources.base import Probe, ReadLimits
 from pratique.sources.files.pattern import Candidate, PathPattern
-from pratique.sources.files.survey import Descriptor, Survey, check_kind, join_forms, kind, open_inside
+from pratique.sources.files.survey import (
+    Descriptor,
+    Survey,
+    check_kind,
+    check_regular,
+    fingerprint,
+    join_forms,
+    kind,
+    open_inside,
+)
+from pratique.sources.files.unpack import unpacked
 
 FORMATS: tuple[str, ...] = ("csv", "jsonl", "parquet")
 
@@ -33,7 +43,7 @@ class _Found:
     """A candidate after its survey; equal while the file is unchanged."""
 
     candidate: Candidate
-    real: Path
+    real: Path  # what is read: the file itself, or what it was unpacked to
     descriptor: Descriptor
     survey: Survey
 
@@ -112,8 +122,17 @@ class FileSource:
         hash, and second copies, are `skipped`. Raises SourceError if there is no file at all.
         """
         candidates = self._candidates(since)
-        plan = self._plan_replace(candidates, since) if self.disposition == "replace" else self._plan(candidates, since)
-        return self._landed(plan)
+        if self.disposition == "replace":  # which reads all of its files again when one more has come
+            return self._landed(self._plan_replace(candidates, since))
+        self._forget_unpacked(since)
+        return self._landed(self._plan(candidates, since))
+
+    def _forget_unpacked(self, since: Position) -> None:
+        """Give back the disk of packed files that earlier loads have dealt with: they are not read again."""
+        newest = {version.name: version.sha256 for version in since.known}
+        for name, found in self._surveys.items():
+            if found.real.parent == self.workspace and newest.get(name) == found.survey.sha256:
+                found.real.unlink(missing_ok=True)
 
     def _candidates(self, since: Position) -> list[Candidate]:
         candidates = self._pattern.files()
@@ -219,9 +238,10 @@ class FileSource:
             raise SourceError(candidate.problem, hint=f"the path is {self.path!r}")
         handle, real = open_inside(candidate.path, self.base)
         try:
-            check_kind(handle)
+            check_regular(handle)
             before = Descriptor.of(os.fstat(handle))
-            survey = self._surveyor(candidate)(handle, real)
+            inner = None if self.format == "parquet" else unpacked(handle, self.workspace, self.limits)
+            survey = self._unpacked(candidate, handle, inner) if inner else self._surveyed(candidate, handle, real)
             same = before == Descriptor.of(os.fstat(handle)) == Descriptor.of(real.stat())
         except OSError as error:
             raise SourceError(f"it cannot be read: {error.strerror}", hint="run again when it can") from error
@@ -229,7 +249,24 @@ class FileSource:
             os.close(handle)
         if not same or survey.size != before.size:
             raise SourceError("it changed while it was read", hint="run again when its sender has finished it")
-        return _Found(candidate, real, before, survey)
+        return _Found(candidate, inner or real, before, survey)
+
+    def _surveyed(self, candidate: Candidate, handle: int, path: Path) -> Survey:
+        check_kind(handle)
+        return self._surveyor(candidate)(handle, path)
+
+    def _unpacked(self, candidate: Candidate, handle: int, inner: Path) -> Survey:
+        """The survey of what was packed, under the hash and size of the file as it lies there."""
+        sha256, size = fingerprint(handle)
+        content = os.open(inner, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return replace(self._surveyed(candidate, content, inner), sha256=sha256, size=size)
+        except SourceError as error:
+            inner.unlink()
+            facts = {**error.facts, "sha256": sha256, "size": size}
+            raise SourceError(error.message, hint=error.hint, facts=facts) from error
+        finally:
+            os.close(content)
 
     def _surveyor(self, candidate: Candidate) -> Callable[[int, Path], Survey]:
         if self.format == "csv":

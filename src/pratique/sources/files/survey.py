@@ -19,9 +19,10 @@ BATCH_RECORDS: Final = 8192
 # Limit: a batch of long records is cut before it has this many characters.
 BATCH_CHARACTERS: Final = 8 << 20
 _MAGIC: Final = {
-    b"\x1f\x8b": "a gzip file",
-    b"\x28\xb5\x2f\xfd": "a zstd file",
-    b"PK\x03\x04": "a zip or Excel file",
+    b"\x1f\x8b": "a packed file inside of a packed file",
+    b"\x28\xb5\x2f\xfd": "a packed file inside of a packed file",
+    b"BZh": "a packed file inside of a packed file",
+    b"PK\x03\x04": "a packed file inside of a packed file",
     b"SQLite format 3\0": "a SQLite database",
 }
 
@@ -71,16 +72,20 @@ def open_inside(path: Path, base: Path) -> tuple[int, Path]:
     return handle, real
 
 
-def check_kind(handle: int) -> None:
-    """Refuse what is no regular file of records: pipes and devices, databases, packed files."""
+def check_regular(handle: int) -> None:
+    """Refuse pipes, devices and sockets."""
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         raise SourceError("it is not a regular file", hint="pipes, devices and sockets are not read")
+
+
+def check_kind(handle: int) -> None:
+    """Refuse what is no file of records: databases, and what is packed twice."""
     head = os.pread(handle, 16, 0)
     if head[8:12] == b"DUCK":
         raise SourceError("it is a DuckDB database", hint="a database is not a file of records")
     for magic, name in _MAGIC.items():
         if head.startswith(magic):
-            raise SourceError(f"it is {name}", hint="unpack it first: packed files are not served yet")
+            raise SourceError(f"it is {name}", hint="a file of records is read, packed once or not at all")
 
 
 def fingerprint(handle: int) -> tuple[str, int]:
