@@ -133,3 +133,78 @@ def test_a_load_that_is_judged_again_writes_its_quarantine_again(rig):
 
     assert run(rig, before_write=once).exit_code == 0
     assert rig.check() == []
+
+
+def test_a_table_that_moves_on_and_on_ends_the_load_with_a_reason(rig):
+    """After five judgements the source fails, nothing of it is visible, and the next run loads all."""
+    report = run(rig, before_write=fail(DestinationMovedError("run abc committed into orders", hint="run again")))
+    assert report.sources[0].problem.message == "run abc committed into orders"
+    assert rig.rows() == []
+    assert run(rig).exit_code == 0
+    assert rig.check() == []
+
+
+def test_what_was_loaded_before_a_signal_stays_on_the_account(rig):
+    """The first of two loads is committed, the second is stopped: the report tells of both, the next run goes on."""
+    config = rig.root / "config" / "default.yaml"
+    config.write_text(config.read_text() + "limits: {files_per_load_max: 1}\n")
+    rig.add_file("b.csv", rows=100)
+    calls = []
+
+    def second():
+        calls.append(1)
+        if len(calls) > 1:
+            raise KeyboardInterrupt
+
+    report = run(rig, before_write=second)
+    assert (report.outcome, report.exit_code) == ("interrupted", 7)
+    source = report.sources[0]
+    assert (source.account.read, source.problem.code) == (40_000, "interrupted")
+    assert run(rig).exit_code == 0
+    assert rig.check() == []
+
+
+def test_a_child_is_not_run_when_its_parent_failed(tmp_path):
+    """The report says so, and its table is not touched."""
+    for folder in ("config", "pipelines", "schemas", "in"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "config" / "default.yaml").write_text('connections:\n  target: {url: "duckdb://out.duckdb"}\n')
+    (tmp_path / "schemas" / "shops.yaml").write_text("primaryKey: id\nfields:\n  id: integer\n")
+    (tmp_path / "schemas" / "sales.yaml").write_text(
+        "fields:\n  id: integer\n  shop: integer\nreferences: {shop: shops.id}\n"
+    )
+    (tmp_path / "pipelines" / "shop.yaml").write_text(
+        "sources:\n  shops: {type: files, path: in/shops.csv, schema: shops}\n"
+        "  sales: {type: files, path: in/sales.csv, schema: sales}\n"
+        "destination: {connection: target}\n"
+    )
+    (tmp_path / "in" / "sales.csv").write_text("id,shop\n1,1\n")
+    report = run_pipeline(Project(tmp_path, "dev"), "shop")
+    assert [(source.source, source.outcome) for source in report.sources] == [("shops", "failed"), ("sales", "not run")]
+    assert "shops" in report.sources[1].problem.message
+
+
+def test_a_dry_run_of_several_loads_says_what_it_cannot_judge(rig):
+    """Keys between the loads of one dry run are not judged; the report says so, and nothing is written."""
+    config = rig.root / "config" / "default.yaml"
+    config.write_text(config.read_text() + "limits: {files_per_load_max: 1}\n")
+    rig.add_file("b.csv", rows=100)
+    report = run_pipeline(Project(rig.root, "dev"), "orders", dry_run=True)
+    assert any("not by each other's keys" in notice for notice in report.notices)
+    assert rig.rows() == []
+
+
+def test_files_of_one_load_cannot_be_replaced_one_by_one(tmp_path):
+    """`on_new_version: replace`, declared after two files were loaded together, is refused for the corrected one."""
+    rig = Rig(tmp_path)
+    rig.add_file("a.csv", rows=40)
+    rig.add_file("b.csv", rows=40)
+    assert rig.run() == 0
+    pipeline = rig.root / "pipelines" / "orders.yaml"
+    pipeline.write_text(pipeline.read_text().replace("write: append", "write: append, on_new_version: replace"))
+    before = sorted(rig.rows())
+    with (rig.root / "in" / "a.csv").open("a") as file:
+        file.write("7,1.25,late\n")
+    report = run(rig)
+    assert "loaded together with 1 other files" in report.sources[0].problem.message
+    assert sorted(rig.rows()) == before
