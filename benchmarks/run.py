@@ -101,7 +101,7 @@ def size_row(size: str, way: str, kept: list[Measured], bases: list[Measured]) -
     ratios = [one.seconds / base.seconds for one, base in zip(kept, bases, strict=True)]
     seconds = statistics.median(one.seconds for one in kept)
     told = account(kept[-1]) if "pratique" in way else ""
-    limit = LIMITS.get(size, "") if way == "pratique, clean" else ""
+    limit = LIMITS.get(size, "") if "pratique" in way else ""
     return (
         f"| {size} | {way} | {seconds:.2f} | {statistics.median(ratios):.2f} | {min(ratios):.2f} to {max(ratios):.2f} "
         f"| {limit} | {max(one.peak_mib for one in kept):,.0f} | {told} |"
