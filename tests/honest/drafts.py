@@ -168,6 +168,14 @@ def fields(text: str, table: Table) -> list[str] | None:
     return found if len(found) == table.width else None
 
 
+def first_record(text: str, delimiter: str) -> tuple[list[str], int]:
+    """The fields of the record at the beginning of a text, and where the next one begins; ValueError if it is broken."""
+    found = _record(delimiter).match(text)
+    if found is None:
+        raise ValueError(text[:80])
+    return _split(found[1], delimiter), found.end()
+
+
 def encoded(text: str, encoding: str) -> bytes:
     """The bytes of a text; BAD becomes what cannot be decoded (in Latin-1 everything can)."""
     codec = ENCODINGS[encoding][1]

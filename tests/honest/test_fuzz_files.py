@@ -6,26 +6,36 @@ import os
 import re
 import tempfile
 import time
+from base64 import b64decode
 from pathlib import Path
+from random import Random
+from shutil import rmtree
 
 import pytest
+from drafts import ENCODINGS, first_record
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from judging import SILENT
+from not_yet import NOT_YET
+from project_run import ProjectRun, Seen
+from selection import Case, group_of, sound_case
 
 from pratique.model import Landed, Position, RawRecord
 from pratique.schema import Dialect, Field, Schema
 from pratique.sources import ReadLimits, open_source
 
 QUICK = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+FILES_PER_RUN = 150
 LONG_SECONDS = float(os.environ.get("PRATIQUE_FUZZ_SECONDS", "600"))
-ENCODINGS = ("utf-8", "utf-16-le", "utf-16-be", "latin-1", "windows-1252")
+READ_ENCODINGS = ("utf-8", "utf-16-le", "utf-16-be", "latin-1", "windows-1252")
 
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\0\ufeff"), max_size=8)
 hard_texts = st.text(st.sampled_from('ab",;\n\r \té'), max_size=8)
-pieces = st.sampled_from(
-    [b"a", b"b", b"1", b",", b",", b'"', b'"', b'""', b"\n", b"\n", b"\r\n", b"\r", b"\0", b"\xff", b"\xc3\xa9",
-     b"\xc3", b"\xef\xbb\xbf", b"\xff\xfe", b" ", b"\t", b";", b"#", b"\\", b"a,b\n", b"a,b\n", b"1,2\n"]
-)  # fmt: skip
+PARTS = [
+    b"a", b"b", b"1", b",", b",", b'"', b'"', b'""', b"\n", b"\n", b"\r\n", b"\r", b"\0", b"\xff", b"\xc3\xa9", b"\xc3",
+    b"\xef\xbb\xbf", b"\xff\xfe", b" ", b"\t", b"\t", b";", b"#", b"\\", b"a,b\n", b"1,2\n", b"a\tb\tc\n", b"1\t\t\n",
+]  # fmt: skip
+pieces = st.sampled_from(PARTS)
 damaged_bytes = st.lists(pieces, max_size=40).map(b"".join)
 
 
@@ -66,7 +76,7 @@ def given_back(landed: Landed) -> list[RawRecord]:
 
 
 @QUICK
-@given(file=sound_files(), encoding=st.sampled_from(ENCODINGS))
+@given(file=sound_files(), encoding=st.sampled_from(READ_ENCODINGS))
 def test_sound_files_read_as_python_reads_them(file, encoding):
     """Every record has the values that Python's csv module finds in the same bytes, in whatever encoding."""
     text, header, rows, delimiter = file
@@ -75,7 +85,7 @@ def test_sound_files_read_as_python_reads_them(file, encoding):
         landed = land(Path(folder), data, header, Dialect(delimiter=delimiter, encoding=encoding))
         assert landed.held == ()
         read = list(csv.reader(io.StringIO(data.decode(encoding), newline=""), delimiter=delimiter))[1:]
-        assert len(read) == len(rows) or encoding not in ENCODINGS[:3]
+        assert len(read) == len(rows) or encoding not in READ_ENCODINGS[:3]
         assert [list(record.values.values()) for record in given_back(landed)] == [row for row in read if row]
 
 
@@ -109,8 +119,65 @@ def test_any_bytes_in_other_encodings(data, encoding):
     check_damaged(data, encoding)
 
 
+def through_the_product(root: Path, seed: int) -> None:
+    """Push files of bytes at random through `pratique run`; read back, nothing is lost, invented or changed.
+
+    While NOT_YET knows of quotes that are read silently wrong, the files hold none: each would find the same again.
+    """
+    rng = Random(seed)  # noqa: S311 - reproducible, not secret
+    known = any(SILENT in whats for name, whats in NOT_YET.items() if "quote" in name)
+    parts = [part for part in PARTS if b'"' not in part or not known]
+    head, made = b"topic\tnote\tremark\n", []
+    for number in range(FILES_PER_RUN):
+        encoding = rng.choice(["utf-8", "latin-1", "windows-1252"])
+        data = head + b"".join(rng.choice(parts) for _ in range(rng.randrange(60)))
+        axes = ("LF", encoding, "", "none")
+        name, group = f"z{number:05}.csv", group_of("notes", encoding)
+        if any(case.data == data for case in made):
+            continue  # a second copy is loaded before
+        made.append(Case(name, group, (f"seed {seed}",), axes, data, data, "loaded", "", "\t", ()))
+    made += [sound_case(case, number) for number, case in enumerate({case.group: case for case in made}.values())]
+    seen = ProjectRun(root, made).run()
+    assert (seen.tracebacks, seen.unbalanced) == ([], [])
+    for case in made:
+        if case.name not in seen.held and case.name not in seen.stopped:
+            assert not forgotten(case, seen), (seed, case.data, case.group)
+
+
+def forgotten(case: Case, seen: Seen) -> str:
+    """What of the text is in no record, or not as it was loaded; the text itself is read by RFC 4180 alone."""
+    text = case.data.decode(ENCODINGS[case.axes[1]][1], "surrogateescape")
+    rest = text.removeprefix("\ufeff").partition("\n")[2]
+    there = dict(seen.rows.get(case.name, []))
+    held = {record["record_number"]: record for record in seen.quarantined.get(case.name, [])}
+    for number in range(2, 2 + len(there) + len(held)):
+        rest = rest.lstrip("\r\n")
+        if number in held:
+            record = held[number]
+            raw = record["raw"]
+            if raw is None:
+                raw = b64decode(record["raw_base64"]).decode(ENCODINGS[case.axes[1]][1], "surrogateescape")
+            if not rest.startswith(raw):
+                return f"record {number}: {raw!r} is not {rest[:80]!r}"
+            rest = rest[len(raw) :]
+            continue
+        try:
+            fields, end = first_record(rest, "\t")
+        except ValueError:
+            return f"record {number} is loaded, but broken: {rest[:80]!r}"
+        if tuple(value or "" for value in there[number]) != tuple(fields):
+            return f"record {number}: {there[number]} is not {fields}"
+        rest = rest[end:]
+    return rest.strip("\r\n")
+
+
+def test_random_files_through_the_product(tmp_path):
+    """Whatever bytes come, the whole product loses nothing, invents nothing and changes nothing."""
+    through_the_product(tmp_path / "project", 20_241)
+
+
 @pytest.mark.nightly
-def test_fuzzing_for_a_long_time():
+def test_fuzzing_for_a_long_time(tmp_path):
     """All of this, for as long as PRATIQUE_FUZZ_SECONDS says."""
     end = time.monotonic() + LONG_SECONDS
     rounds = 0
@@ -121,5 +188,7 @@ def test_fuzzing_for_a_long_time():
             test_any_bytes_in_other_encodings,
         ):
             test()
+        through_the_product(tmp_path / f"project{rounds}", rounds)
+        rmtree(tmp_path / f"project{rounds}")
         rounds += 1
     assert rounds

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from defects import DEFECTS
 from judging import REASON, SILENT, judged
-from not_yet import NOT_YET, ONLY_NIGHTLY, ends_the_run, entry
+from not_yet import NO_OFFSET, NOT_YET, OFFSET, ONLY_NIGHTLY, ends_the_run, entry
 from plain_readers import python_csv, silently_wrong, sniffing_duckdb
 from project_run import ProjectRun
 from selection import POSITIONS, Case, cases
@@ -32,6 +32,9 @@ def deviations(made: list[Case], root: Path) -> dict[str, dict[str, list[str]]]:
     assert seen.tracebacks == []
     assert seen.unbalanced == []
     found: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    without = [record for records in seen.quarantined.values() for record in records if "offset" not in record]
+    if without:
+        found[OFFSET][NO_OFFSET] = [str(without[0])]
     for case in made:
         name = entry(case)
         for what, detail in judged(case, seen):
