@@ -62,7 +62,7 @@ demo: setup ## real data, real schemas, one run
 bench: $(BENCH_STAMP) ## pratique against bare DuckDB; ARGS="--rows 1m --runs 3" for less
 	$(BIN)/python benchmarks/run.py $(ARGS)
 
-nightly: setup ## every test, the long suites too, and four times the random kills
+nightly: setup ## every test, the long suites too, four times the random kills; PRATIQUE_FUZZ_SECONDS=… for other than 600
 	PRATIQUE_KILLS=300 $(BIN)/python -m pytest
 
 lock: ## newest allowed versions into requirements/*.txt, with hashes
