@@ -53,7 +53,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class CsvForm:
-    """Text that an engine reads itself, by this dialect and these names, never by guessing.
+    """UTF-8 text that an engine reads itself, by this dialect and these names, never by guessing.
 
     `columns` are the header's names in file order; `skip` physical lines stand before the first record.
     """
@@ -61,11 +61,9 @@ class CsvForm:
     columns: tuple[str, ...]
     delimiter: str = ","
     quote: str | None = '"'
-    escape: str | None = None
-    encoding: str = "utf-8"
     skip: int = 1
-    comment: str | None = None
     multiline: bool = False  # a quoted field holds a line end somewhere: a parallel scan may refuse it
+    broken: str | None = None  # how a placeholder of a broken record begins; its reason follows, UTF-8 in hex
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,13 +127,14 @@ class RawRecord:
     """A record as it stands in its file: first physical line (from 1), text, and values by header name.
 
     `raw` is the record's text without its line end, None for formats without text. `values` are text for text
-    formats, else what the format holds.
+    formats, else what the format holds. `offset` is where the text begins, in bytes of the unpacked file as UTF-8.
     """
 
     number: int
     line: int | None
     raw: str | None
     values: Mapping[str, Any]
+    offset: int | None = None
 
 
 class RecordReader(Protocol):
@@ -161,6 +160,7 @@ class Landed:
     held: tuple[HeldFile, ...] = ()
     more: bool = False
     supersedes: tuple[str, ...] = ()  # names of files whose earlier version these rows replace
+    notices: tuple[str, ...] = ()  # what people should know of how it was read
     verify: Callable[[], None] = lambda: None
 
     @property

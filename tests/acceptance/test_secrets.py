@@ -181,13 +181,13 @@ def other_header(root: Path) -> None:
 
 
 def no_utf8(root: Path) -> None:
-    """A byte of the input is not UTF-8."""
-    (root / IN_ENVIRONMENT / "in" / "people.csv").write_bytes((HEADER + ROWS).encode() + b"998700099,\xff\n")
+    """A byte of the header is not UTF-8."""
+    (root / IN_ENVIRONMENT / "in" / "people.csv").write_bytes(b"\xff" + (HEADER + ROWS).encode())
 
 
 def open_quote(root: Path) -> None:
-    """A quote of the input is never closed."""
-    (root / IN_ENVIRONMENT / "in" / "people.csv").write_text(HEADER + ROWS + '998700099,"99870\n')
+    """A quote of the header is never closed."""
+    (root / IN_ENVIRONMENT / "in" / "people.csv").write_text('"' + HEADER + ROWS)
 
 
 def other_table(root: Path) -> None:

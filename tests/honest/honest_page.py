@@ -4,7 +4,6 @@ import re
 from pathlib import Path
 
 from defects import DEFECTS
-from not_yet import NOT_YET
 from public_suites import EXPLAINED
 from selection import MODULES
 
@@ -32,21 +31,13 @@ def damages() -> str:
     return "\n".join(rows)
 
 
-def missing() -> str:
-    """What is not reached yet."""
-    if not NOT_YET:
-        return "Nothing: all of the above is so."
-    rows = [row("damage", "what happens today"), row("---", "---")]
-    return "\n".join([*rows, *(row(name, ", ".join(sorted(whats))) for name, whats in sorted(NOT_YET.items()))])
-
-
 def suites() -> str:
     """Cases of public suites that come out otherwise than they ask."""
     rows = [row("case", "why"), row("---", "---")]
     return "\n".join([*rows, *(row(name, why) for name, why in EXPLAINED.items())])
 
 
-TABLES = {"damages": damages, "not yet": missing, "suites": suites}
+TABLES = {"damages": damages, "suites": suites}
 
 
 def written(page: str) -> str:

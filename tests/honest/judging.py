@@ -13,7 +13,6 @@ from selection import Case
 SILENT = "silently wrong"
 HELD = "held as a whole"
 STOPPED = "stops its load"
-CRASHES = "ends the whole run"
 STOPS_NEIGHBOURS = "stops its neighbours"
 NOT_HELD = "loaded, not held"
 GOOD_HELD = "good records quarantined"
@@ -30,8 +29,6 @@ def judged(case: Case, seen: Seen) -> list[tuple[str, str]]:
         found.append((STOPS_NEIGHBOURS, ""))
     rows = sorted(seen.rows.get(case.name, []))
     records = sorted(seen.quarantined.get(case.name, []), key=lambda record: record["record_number"])
-    if case.name in seen.crashed:
-        return [(CRASHES, seen.crashed[case.name])]
     if case.name in seen.stopped:
         found.append((STOPPED, seen.stopped[case.name]))
         found += [(SILENT, "rows of a load that failed")] if rows else []

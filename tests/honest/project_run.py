@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,6 @@ from selection import Case, group_of, sound_case
 RECORD_BYTES_MAX = 65_536
 TIMEOUT_SECONDS = 300
 ROUNDS_MAX = 40
-SUSPECTS_RUN = 3
 
 
 class EndedAtOnceError(Exception):
@@ -33,22 +32,16 @@ class Seen:
     held: dict[str, str] = field(default_factory=dict)
     stopped: dict[str, str] = field(default_factory=dict)  # why its source failed though it was alone there
     stopping: set[str] = field(default_factory=set)  # named as the reason why a whole source failed
-    crashed: dict[str, str] = field(default_factory=dict)  # a file because of which the whole run ended at once
     unbalanced: list[str] = field(default_factory=list)
     tracebacks: list[str] = field(default_factory=list)
 
 
 class ProjectRun:
-    """Files pushed through `pratique run`. A file that stops the load of its neighbours is run again alone.
+    """Files pushed through `pratique run`. A file that stops the load of its neighbours is run again alone."""
 
-    Files that `suspects` names may end the whole run: some of them are run one by one; if each of these does end it,
-    the others are taken to be like them.
-    """
-
-    def __init__(self, root: Path, cases: Iterable[Case], suspects: Collection[str] = ()) -> None:
+    def __init__(self, root: Path, cases: Iterable[Case]) -> None:
         self.root = root
         self.cases = {case.name: case for case in cases}
-        self.suspects = suspects
         self.seen = Seen()
         self.alone: list[str] = []
         self.companions = 0
@@ -57,12 +50,6 @@ class ProjectRun:
     def run(self) -> Seen:
         """Run all files; what came of each."""
         self._lay_out()
-        for place, name in enumerate(self.suspects):
-            if place < SUSPECTS_RUN or len(self.seen.crashed) < place:
-                self._run_suspect(name)
-            else:
-                (self.root / "in" / self.cases[name].group / name).unlink()
-                self.seen.crashed[name] = "not run, as all that were like it ended the run"
         groups = sorted(folder.name for folder in (self.root / "in").iterdir() if any(folder.iterdir()))
         for _ in range(ROUNDS_MAX):
             self._pipeline("honest", {group: (group, f"in/{group}/*") for group in groups})
@@ -100,18 +87,6 @@ class ProjectRun:
             folder = self.root / "in" / case.group
             folder.mkdir(parents=True, exist_ok=True)
             (folder / case.name).write_bytes(case.data)
-
-    def _run_suspect(self, name: str) -> None:
-        case, stem = self.cases[name], name.partition(".")[0]
-        self._put_alone(name)
-        self._pipeline(stem, {f"s_{stem}": (case.group, f"alone/{stem}/*")})
-        try:
-            failed = self._run(stem)
-        except EndedAtOnceError as error:
-            self.seen.crashed[name] = str(error)
-            return
-        for _, problem in failed:
-            self.seen.stopped[name] = problem["message"]
 
     def _pipeline(self, name: str, sources: dict[str, tuple[str, str]]) -> None:
         """Sources: name -> (schema, path)."""

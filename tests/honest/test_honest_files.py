@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 from defects import DEFECTS
-from judging import REASON, SILENT, judged
-from not_yet import NO_OFFSET, NOT_YET, OFFSET, ONLY_NIGHTLY, ends_the_run, entry
+from judging import judged
 from plain_readers import python_csv, silently_wrong, sniffing_duckdb
 from project_run import ProjectRun
 from selection import POSITIONS, Case, cases
@@ -25,62 +24,30 @@ def many() -> list[Case]:
     return cases(per_defect=40, several=160)
 
 
-def deviations(made: list[Case], root: Path) -> dict[str, dict[str, list[str]]]:
-    """Push files through the product: entry -> deviation -> files with details. Books and errors are checked here."""
-    suspects = [case.name for case in made if ends_the_run(case)]
-    seen = ProjectRun(root, made, suspects).run()
+def deviations(made: list[Case], root: Path) -> list[str]:
+    """Push files through the product: what came out otherwise than it must. Books and errors are checked here."""
+    seen = ProjectRun(root, made).run()
     assert seen.tracebacks == []
     assert seen.unbalanced == []
-    found: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-    without = [record for records in seen.quarantined.values() for record in records if "offset" not in record]
-    if without:
-        found[OFFSET][NO_OFFSET] = [str(without[0])]
-    for case in made:
-        name = entry(case)
-        for what, detail in judged(case, seen):
-            if not (name != case.called and case.kind == "held" and what == REASON):  # held it is
-                found[name][what].append(f"{case.name} {case.called} {case.group} {case.axes} {detail}")
-    return found
-
-
-def unlisted(found: dict[str, dict[str, list[str]]]) -> list[str]:
-    """Deviations that no entry of NOT_YET tells of."""
+    assert all(record["offset"] is not None for records in seen.quarantined.values() for record in records)
     return [
-        f"{name}: {what}: {files[:3]}"
-        for name, whats in found.items()
-        for what, files in whats.items()
-        if what not in NOT_YET.get(name, ())
+        f"{case.name} {case.called} {case.group} {case.axes}: {what}: {detail}"
+        for case in made
+        for what, detail in judged(case, seen)
     ]
 
 
 def test_every_damage_once(tmp_path):
-    """A few files of every damage: each comes out as it must, or as NOT_YET says, which says nothing needlessly."""
-    found = deviations(few(), tmp_path / "project")
-    assert unlisted(found) == []
-    assert {name for name in NOT_YET if name not in found} <= ONLY_NIGHTLY
+    """A few files of every damage: each comes out as it must."""
+    assert deviations(few(), tmp_path / "project") == []
 
 
 @pytest.mark.nightly
 def test_more_than_three_thousand_files(tmp_path):
-    """Every damage in every encoding, line end, position and packing: exactly what NOT_YET says is missing."""
+    """Every damage in every encoding, line end, position and packing comes out as it must."""
     made = many()
     assert len(made) >= 3000
-    found = deviations(made, tmp_path / "project")
-    assert unlisted(found) == []
-    assert {name: set(whats) for name, whats in found.items()} == NOT_YET
-
-
-def test_nothing_is_silently_wrong_beyond_the_list():
-    """Silent damage is listed by name; the list is short, and each entry is a fault that somebody mends."""
-    assert {name for name, whats in NOT_YET.items() if SILENT in whats} <= {
-        "missing delimiter",
-        "stray quote inside a field",
-        "stray quote at the end of a field",
-        "space before an opening quote",
-        "two records in one line",
-        "a header again",
-        "two or three of these, far apart",
-    }
+    assert deviations(made, tmp_path / "project") == []
 
 
 def test_plain_readers_are_found_out():

@@ -5,7 +5,6 @@ from functools import cache
 
 import pytest
 from judging import (
-    CRASHES,
     GOOD_HELD,
     HELD,
     NUMBER,
@@ -115,11 +114,6 @@ def stop(case: Case, seen: Seen) -> None:
     seen.rows.clear()
 
 
-def crash(case: Case, seen: Seen) -> None:
-    """End the run."""
-    seen.crashed[case.name] = "ended"
-
-
 def other(key: str, value: object) -> Callable[[Case, Seen], None]:
     """Say something else about a quarantined record."""
 
@@ -147,7 +141,6 @@ def shift_numbers(case: Case, seen: Seen) -> None:
         (hold_the_file, HELD),
         (load_nothing, SILENT),
         (stop, STOPPED),
-        (crash, CRASHES),
         (shift_numbers, NUMBER),
         (other("line", 999), PLACE),
         (other("offset", 999_999), PLACE),

@@ -37,6 +37,7 @@ def test_a_record_says_where_it_stands_and_all_that_is_wrong(shop) -> None:
         "file": "a.csv",
         "record_number": 2,
         "line": 2,
+        "offset": None,
         "raw": "1,a@b.c,x",
         "values": {"id": "1", "E-Mail": "a@b.c", "amount": "x"},
         "errors": [

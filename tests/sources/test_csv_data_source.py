@@ -59,7 +59,12 @@ def test_malformed_records_stop_after_the_good_ones(tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [("", "it is empty"), ("a,a\n1,2\n", "twice"), ('a,b\n"x', "cannot be read"), ("a,b\n1,\udcff\n", "not utf-8")],
+    [
+        ("", "it is empty"),
+        ("a,a\n1,2\n", "twice"),
+        ('a,b\n"x', "line 2: the quote opened in line 2 is never closed"),
+        ("a,b\n1,\udcff\n", "line 2: byte 0xff is not UTF-8"),
+    ],
 )
 def test_unreadable_files(tmp_path, content, message):
     """What cannot be read is an error with the path, never a traceback of another library."""

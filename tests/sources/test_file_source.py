@@ -1,14 +1,17 @@
 """Which files are landed, which are held, skipped or refused, and how they are described."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
-import pyarrow as pa
 import pytest
 
+from pratique.engines.duckdb_relations import relation
+from pratique.engines.duckdb_session import Session
+from pratique.engines.settings import EngineSettings
 from pratique.errors import ConfigurationError, SourceError
-from pratique.model import ArrowForm, CsvForm, Position
+from pratique.model import CsvForm, Position
 from pratique.schema import Dialect, Field, Schema
 from pratique.sources import ReadLimits, open_source
 
@@ -40,9 +43,17 @@ def reasons(result) -> dict[str, str]:
     return {held.version.name: held.reason for held in result.held}
 
 
-def arrow_rows(result) -> list[dict[str, str | None]]:
-    """The records of the first part, which is Arrow."""
-    return pa.Table.from_batches(list(result.parts[0].form.batches())).to_pylist()
+def read_rows(result, folder: Path) -> list[tuple[str | None, ...]]:
+    """What the engine reads: the values of each record, and why it is malformed."""
+    rows = []
+    session = Session(EngineSettings(folder / "temporary"), tuple(file.path for file in result.files))
+    try:
+        for part in result.parts:
+            with relation(session, part, 0) as item:
+                rows += session.all(f"SELECT * EXCLUDE (_file) FROM {item.sql}")
+    finally:
+        session.close()
+    return rows
 
 
 def test_new_files_are_landed_in_order_of_names(tmp_path):
@@ -53,7 +64,7 @@ def test_new_files_are_landed_in_order_of_names(tmp_path):
     assert [file.records for file in result.files] == [2, 1]
     assert result.files[0].first_number == 2
     assert result.files[0].version.size == 12
-    assert result.parts[0].form == CsvForm(("a", "b"))
+    assert replace(result.parts[0].form, broken=None) == CsvForm(("a", "b"))
 
 
 def test_landing_is_repeatable(tmp_path):
@@ -205,8 +216,9 @@ def test_a_load_is_a_bounded_list_of_files(tmp_path):
         ("a,b,A\n1,2,3\n", "its header has 'A' beside 'a', which differs in case only"),
         ("a,b,\n1,2,3\n", "its header has no name for column 3"),
         ("7,8\n9,10\n", "its first line is no header of the schema s: '7', '8'"),
-        ("a;b\n1;2\n", "its first line is no header of the schema s: 'a;b'"),
-        ('a,b\n1,\x1f\n2,"x', "the quote opened in line 3 is never closed"),
+        ("a:b\n1:2\n", "its first line is no header of the schema s: 'a:b'"),
+        ('a,"b\n1,2\n', "its header in line 1 cannot be read: the quote opened in line 1 is never closed"),
+        ('a,b"\n1,2\n', "its header in line 1 cannot be read: its quotes are broken: one stands inside an unquoted field, or text stands after a closing one"),
     ],
 )  # fmt: skip
 def test_a_file_that_does_not_fit_blocks_itself_only(tmp_path, content, reason):
@@ -220,11 +232,11 @@ def test_a_file_that_does_not_fit_blocks_itself_only(tmp_path, content, reason):
 
 def test_near_names_and_delimiters_are_hinted(tmp_path):
     """The hint names the likely cause: a renamed column, another delimiter."""
-    write(tmp_path, renamed="a,b_\n1,2\n", semicolon="a;b\n1;2\n")
-    schema = Schema("s", 1, (Field("a"), Field("bb")))
+    write(tmp_path, semicolon="a;b\n1;2\n")
+    schema = Schema("s", 1, (Field("a"), Field("b")), dialect=Dialect(delimiter=","))
     hints = {held.version.name: held.hint for held in source(tmp_path, schema=schema).land(Position()).held}
     assert "dialect.delimiter" in hints["semicolon.csv"]
-    write(tmp_path, renamed="a,amounts\n1,2\n")
+    write(tmp_path, semicolon="a;amounts\n1;2\n", renamed="a,amounts\n1,2\n")
     schema = Schema("s", 1, (Field("a"), Field("amount")))
     hints = {held.version.name: held.hint for held in source(tmp_path, schema=schema).land(Position()).held}
     assert "is 'amounts' the field 'amount'?" in hints["renamed.csv"]
@@ -267,25 +279,25 @@ def test_too_many_columns(tmp_path):
         ("a,b\r\n1,é €\n".encode(), Dialect()),
         ("a,b\r1,é €\r".encode(), Dialect()),
         ("a,b\n1,\\é \\€\n".encode(), Dialect(escape_char="\\")),
-        ("a|b\n1|é €\n".encode(), Dialect(delimiter="|", quote_char=None, comment_char="#")),
+        ("a|b\n#\n1|é €\n".encode(), Dialect(delimiter="|", quote_char=None, comment_char="#")),
     ],
 )
-def test_what_duckdb_would_misread_is_read_as_arrow(tmp_path, content, dialect):
+def test_what_duckdb_would_misread_is_copied(tmp_path, content, dialect):
     """Other encodings, comments, footers, escapes and mixed line ends give the true text and count."""
     (tmp_path / "a.csv").write_bytes(content)
     result = source(tmp_path, schema=Schema("s", 1, PLAIN.fields, dialect=dialect)).land(Position())
     assert result.held == ()
-    assert isinstance(result.parts[0].form, ArrowForm)
-    assert (result.count, arrow_rows(result)) == (1, [{"a": "1", "b": "é €", "_malformed": None}])
+    assert result.files[0].path != tmp_path / "a.csv"
+    assert (result.count, read_rows(result, tmp_path)) == (1, [("1", "é €", None)])
     record = next(result.reader.records(result.parts[0], result.files[0], [2]))
     assert record.values == {"a": "1", "b": "é €"}
 
 
-def test_malformed_records_of_the_arrow_form(tmp_path):
+def test_broken_records_of_a_copy(tmp_path):
     """A record of the wrong width or with a NUL is one malformed record; the count holds it."""
     (tmp_path / "a.csv").write_bytes(b"a,b\r\n1,2\n3\n4,5,6\n7,\0\n")
     result = source(tmp_path).land(Position())
-    assert [row["_malformed"] for row in arrow_rows(result)] == [
+    assert [row[2] for row in read_rows(result, tmp_path)] == [
         None, "expected 2 fields, found 1", "expected 2 fields, found 3", "a NUL character",
     ]  # fmt: skip
     assert result.count == 4
@@ -298,11 +310,11 @@ def test_a_name_that_duckdb_takes_for_a_pattern(tmp_path, name, decoy):
     (tmp_path / "sub" / name).write_text("a,b\nright,1\n")
     (tmp_path / "sub" / decoy).write_text("a,b\nwrong,1\n")
     result = source(tmp_path / "sub").land(Position())
-    rows = []
-    for part in result.parts:
-        if isinstance(part.form, ArrowForm):
-            rows += [row["a"] for batch in part.form.batches() for row in batch.to_pylist()]
-    assert rows == ["right"]
+    found = {file.version.name: place for place, file in enumerate(result.files)}
+    assert [row[0] for row in read_rows(result, tmp_path)] == [
+        "right" if name == file.version.name else "wrong" for file in result.files
+    ]
+    assert found.keys() == {name, decoy}
 
 
 def test_odd_names_are_kept_without_loss(tmp_path):

@@ -139,9 +139,9 @@ def _csv(session: Session, part: Part, form: CsvForm, first: int) -> str:
         "skip": str(form.skip),
         "delim": literal(form.delimiter),
         "quote": literal(quote),
-        "escape": literal(form.escape if form.escape is not None else quote),
-        "comment": literal(form.comment or ""),
-        "encoding": literal(form.encoding),
+        "escape": literal(quote),
+        "comment": "''",
+        "encoding": "'utf-8'",
         "nullstr": literal("\x01" + secrets.token_hex(8)),
         "max_line_size": str(session.settings.record_bytes_max),
         "buffer_size": str(max(_BUFFER_BYTES, 2 * session.settings.record_bytes_max)),
@@ -155,8 +155,10 @@ def _csv(session: Session, part: Part, form: CsvForm, first: int) -> str:
     }
     named = ", ".join(f"c{number} AS {identifier(name)}" for number, name in enumerate(form.columns))
     found = "list_count([" + ", ".join(f"c{number}" for number in range(width)) + "])"  # a long sum nests too deep
+    reason = f"decode(unhex(substr(c0, {len(form.broken or '') + 1})))"
+    broken = f"WHEN starts_with(c0, {literal(form.broken)}) THEN {reason} " if form.broken else ""
     wrong = (
-        f"CASE WHEN c{width} IS NOT NULL THEN {literal(f'expected {width} fields, found {width + 1}')} "
+        f"CASE {broken}WHEN c{width} IS NOT NULL THEN {literal(f'expected {width} fields, found {width + 1}')} "
         f"WHEN c{width - 1} IS NULL THEN {literal(f'expected {width} fields, found ')} || {found} END"
     )
     arguments = ", ".join(f"{name} = {value}" for name, value in options.items())

@@ -127,7 +127,7 @@ class PipelineRun:
     markers: list[Marker] = field(default_factory=list)
     progress: dict[str, _Progress] = field(default_factory=dict)
     reports: dict[str, SourceReport] = field(default_factory=dict)
-    notices: dict[str, None] = field(default_factory=dict)  # what this run could not judge
+    notices: dict[str, None] = field(default_factory=dict)  # what people should know
 
     def sources(self) -> None:
         """Ingest every source whose parents did not fail; an error of one never stops the others."""
@@ -207,6 +207,7 @@ class PipelineRun:
                 self.tell(FileHeld, source=plan.name, file=held.version.name, reason=held.reason, hint=held.hint)
         if not landed.files:
             return False
+        self.notices.update(dict.fromkeys(landed.notices))
         self.tell(
             SourceLanded,
             source=plan.name,
@@ -252,8 +253,7 @@ class PipelineRun:
             parents=plan.reference_tables,
         )
         versions = (file.version for file in landed.files)
-        # What it replaces is part of its id, so that A, B, A are three loads.
-        after = replaced or self._before(plan)
+        after = replaced or self._before(plan)  # part of its id, so that A, B, A are three loads
         identity = load_id(self.pipeline.name, plan.name, plan.table, target.disposition, versions, after)
         return _Load(plan, landed, Stamp(plan.name, self.run_id, identity, self.started_at), target, now())
 

@@ -115,9 +115,12 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How the text of a file is cut into fields (the words of Table Dialect)."""
+    """How the text of a file is cut into fields (the words of Table Dialect).
 
-    delimiter: str = ","
+    `delimiter` None: a comma, unless exactly one other usual mark makes the header fit the schema.
+    """
+
+    delimiter: str | None = None
     quote_char: str | None = '"'
     escape_char: str | None = None
     encoding: str = "utf-8"

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, count
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -29,7 +30,7 @@ class _MalformedError(ValueError):
 
 def survey_jsonl(handle: int, path: Path, schema: Schema, limits: ReadLimits) -> Survey:
     """Hash, count and describe a JSON Lines file; single bad lines do not hold it, one that is too long does."""
-    found = scan(handle, Layout(None, 0, utf8=False, record_bytes_max=limits.record_bytes_max))
+    found = scan(handle, Layout(limits.record_bytes_max))
     if not found.records:
         raise SourceError("it is empty", hint="ask the sender", facts={"sha256": fingerprint(handle)[0]})
     columns = expected(schema)
@@ -44,12 +45,14 @@ def survey_jsonl(handle: int, path: Path, schema: Schema, limits: ReadLimits) ->
 
     def records_of(numbers: Sequence[int]) -> Iterator[RawRecord]:
         with path.open("rb", buffering=0) as file:
-            for wanted, first, data, line in blocks(file.fileno(), found, numbers):
-                lines = [(at, raw) for at, raw in enumerate(data.split(b"\n"), line) if raw not in {b"", b"\r"}]
+            for wanted, first, data, begin, line in blocks(file.fileno(), found, numbers):
+                split = data.split(b"\n")
+                offsets = accumulate((len(raw) + 1 for raw in split), initial=begin)
+                lines = [place for place in zip(count(line), offsets, split) if place[2] not in {b"", b"\r"}]
                 for number in wanted:
-                    at, written = lines[number - first]
+                    at, offset, written = lines[number - first]
                     raw = _strip(written, first=at == 1)
-                    yield RawRecord(number, at, raw.decode("utf-8", "backslashreplace"), parse(raw)[0])
+                    yield RawRecord(number, at, raw.decode("utf-8", "backslashreplace"), parse(raw)[0], offset)
 
     return Survey(
         sha256=found.sha256,

@@ -54,9 +54,9 @@ class _Found:
     @property
     def landed(self) -> LandedFile:
         survey = self.survey
-        return LandedFile(
-            self.real, self.version, survey.records, survey.first_number, self.candidate.captures, survey.blank_lines
-        )
+        path = survey.path or self.real
+        captures = self.candidate.captures
+        return LandedFile(path, self.version, survey.records, survey.first_number, captures, survey.blank_lines)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +133,8 @@ class FileSource:
         for name, found in self._surveys.items():
             if found.real.parent == self.workspace and newest.get(name) == found.survey.sha256:
                 found.real.unlink(missing_ok=True)
+            for path in found.survey.scratch if newest.get(name) == found.survey.sha256 else ():
+                path.unlink(missing_ok=True)
 
     def _candidates(self, since: Position) -> list[Candidate]:
         candidates = self._pattern.files()
@@ -273,7 +275,7 @@ class FileSource:
             from pratique.sources.files.csv_file import survey_csv  # noqa: PLC0415 - a run needs one format
 
             dialect = self._dialect(candidate.captures)
-            return lambda handle, path: survey_csv(handle, path, self.schema, dialect, self.limits)
+            return lambda handle, path: survey_csv(handle, path, self.schema, dialect, self.limits, self.workspace)
         if self.format == "jsonl":
             from pratique.sources.files.jsonl import survey_jsonl  # noqa: PLC0415 - a run needs one format
 
@@ -305,6 +307,7 @@ class FileSource:
             held=tuple(plan.held),
             more=plan.more,
             supersedes=tuple(plan.supersedes),
+            notices=tuple(_notices(self.name, chosen)),
             verify=lambda: _verify(chosen),
         )
 
@@ -313,6 +316,17 @@ def _every_row_has_a_key(schema: Schema) -> bool:
     """Whether a row that is there already is always known by a key: rows whose key is NULL would come twice."""
     required = {item.name for item in schema.fields if item.required and item.severity != "warn"}
     return any(name == "primaryKey" or required.issuperset(fields) for name, fields in schema.keys)
+
+
+def _notices(source: str, chosen: Sequence[_Found]) -> Iterator[str]:
+    """What was noticed, once for all files of which the same is true."""
+    names: dict[str, list[str]] = {}
+    for found in chosen:
+        for notice in found.survey.notices:
+            names.setdefault(notice, []).append(found.candidate.name)
+    for notice, files in names.items():
+        more = f" (and so in {len(files) - 1:,} more files)" if len(files) > 1 else ""
+        yield f"{source}: {files[0]}: {notice}{more}"
 
 
 def _unchanged(found: _Found) -> bool:

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from pratique.errors import SourceError
 from pratique.model import ArrowForm, CsvForm, Form, ParquetForm, RawRecord
+from pratique.sources.files.text import read_chunks
 
 BATCH_RECORDS: Final = 8192
 # Limit: a batch of long records is cut before it has this many characters.
@@ -29,7 +30,10 @@ _MAGIC: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """One file as its format sees it. `records_of` gives records back by their numbers, ascending."""
+    """One file as its format sees it. `records_of` gives records back by their numbers, ascending.
+
+    `path`: what is to be read in its place; `scratch`: files that were made on the way, to be removed when it is done.
+    """
 
     sha256: str
     size: int
@@ -38,6 +42,9 @@ class Survey:
     records_of: Callable[[Sequence[int]], Iterator[RawRecord]]
     first_number: int = 1
     blank_lines: int = 0
+    path: Path | None = None
+    scratch: tuple[Path, ...] = ()
+    notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +98,7 @@ def check_kind(handle: int) -> None:
 def fingerprint(handle: int) -> tuple[str, int]:
     """Sha256 and size of the whole file, in flat memory."""
     digest, size = hashlib.sha256(), 0
-    os.lseek(handle, 0, os.SEEK_SET)
-    while chunk := os.read(handle, 1 << 20):
+    for chunk in read_chunks(handle):
         digest.update(chunk)
         size += len(chunk)
     return digest.hexdigest(), size

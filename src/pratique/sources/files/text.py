@@ -1,129 +1,106 @@
-"""Records of text as Python's csv module reads them: exact and in flat memory, at a tenth of DuckDB's speed.
-
-It serves what DuckDB would refuse or change in silence: other encodings, comments, footers, escapes, mixed line ends.
-"""
+"""The text of a file as UTF-8: the file itself, or a copy that was decoded without losing what cannot be decoded."""
 
 from __future__ import annotations
 
-import csv
-import io
+import codecs
 import os
-import re
-from collections.abc import Iterator, Sequence
+import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Final
 
 from pratique.errors import SourceError
-from pratique.schema import Dialect
+
+_CHUNK_BYTES: Final = 1 << 20
+_UTF8: Final = frozenset({"utf-8", "utf8", "utf-8-sig"})
+_NEED_A_MARK: Final = {
+    "utf-16": (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE),
+    "utf-32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE),
+}
 
 
 @dataclass(frozen=True, slots=True)
-class TextRecord:
-    """One record, header rows included: ordinal from 1, first physical line, text without line end, fields."""
+class Text:
+    """UTF-8 text in a file. `begin`: offset of its first character, behind a byte order mark.
 
-    ordinal: int
-    line: int
-    raw: str
-    fields: list[str]
+    `encoding` is the one that the file was written in. If it is another than UTF-8, `path` is a copy in which an
+    undecodable byte stands as U+DC00 + byte and half of a surrogate pair as itself, in the bytes that UTF-8 would
+    give them (Python's `surrogatepass`); no UTF-8 holds such bytes.
+    """
 
+    path: Path
+    begin: int
+    encoding: str
 
-class TextReader:
-    """Yields the records of one file. `blank_lines`, `skipped_lines` and `multiline` tell of what was read so far."""
+    @property
+    def copied(self) -> bool:
+        """Whether `path` is a copy."""
+        return self.encoding != "utf-8"
 
-    def __init__(self, path: Path, dialect: Dialect, record_bytes_max: int) -> None:
-        self.path, self.dialect, self.limit = path, dialect, record_bytes_max
-        self.blank_lines = 0
-        self.line = 0
-        self._taken: list[str] = []
-        self._ended = False
+    def chunks(self, offset: int | None = None, size: int = _CHUNK_BYTES) -> Iterator[bytes]:
+        """Yield the bytes from `offset` on."""
+        with self.path.open("rb", buffering=0) as file:
+            yield from read_chunks(file.fileno(), self.begin if offset is None else offset, size)
 
-    def __iter__(self) -> Iterator[TextRecord]:
-        """Yield every record that is not blank; SourceError names the line at which the text cannot be read."""
-        csv.field_size_limit(self.limit)
-        try:
-            with open_text(self.path, self.dialect.encoding) as text:
-                yield from self._records(text)
-        except UnicodeDecodeError as error:
-            raise SourceError(
-                f"it is not {self.dialect.encoding} after line {self.line}: byte 0x{error.object[error.start]:02x}",
-                hint="declare the right encoding in the schema's dialect",
-            ) from error
-        except csv.Error as error:
-            raise SourceError(
-                f"the record in line {self.line - len(self._taken) + 1} cannot be read: {error}",
-                hint="double a quote that belongs to a quoted text",
-            ) from error
-        except OSError as error:
-            raise SourceError(
-                f"it cannot be read: {error.strerror}", hint="check that it is there and readable"
-            ) from error
-
-    def _records(self, text: IO[str]) -> Iterator[TextRecord]:
-        ordinal = 0
-        for fields in csv.reader(self._lines(text), **csv_options(self.dialect)):
-            taken, self._taken = self._taken, []
-            if not fields:
-                self.blank_lines += 1
-                continue
-            ordinal += 1
-            raw = re.sub(r"(\r\n|\r|\n)\Z", "", "".join(taken))
-            yield TextRecord(ordinal, self.line - len(taken) + 1, raw, fields)
-
-    def _lines(self, text: IO[str]) -> Iterator[str]:
-        comment = self.dialect.comment_char
-        footer = re.compile(self.dialect.footer) if self.dialect.footer else None
-        length = 0
-        while line := text.readline(self.limit + 1):
-            self.line += 1
-            length = length + len(line) if self._taken else len(line)
-            if length > self.limit:
-                first = self.line - len(self._taken)
-                raise SourceError(f"the record in line {first} is longer than {self.limit:,} bytes", hint="is it text?")
-            if not self._taken:
-                if comment and line.startswith(comment):
-                    continue
-                if footer and footer.search(line):
-                    self._ended = True
-                    continue
-                if self._ended and line.strip():
-                    raise SourceError(
-                        f"line {self.line} stands after the footer",
-                        hint="dialect.footer must match the last lines only",
-                    )
-            self._taken.append(line)
-            yield line
+    def decode(self, data: bytes) -> str:
+        """Bytes of this text as a text from which they can be made again."""
+        return data.decode("utf-8", "surrogatepass" if self.copied else "surrogateescape")
 
 
-def open_text(path: Path, encoding: str) -> IO[str]:
-    """Open with line ends kept; a byte order mark is stripped."""
-    name = "utf-8-sig" if encoding.lower().replace("_", "-") in ("utf-8", "utf8") else encoding
+def read_chunks(handle: int, offset: int = 0, size: int = _CHUNK_BYTES) -> Iterator[bytes]:
+    """Yield the bytes of an open file from `offset` on, wherever its own position is."""
+    while chunk := os.pread(handle, size, offset):
+        yield chunk
+        offset += len(chunk)
+
+
+def utf8_text(handle: int, path: Path, encoding: str, folder: Path) -> Text:
+    """The text of an open file; a copy is made in `folder` if it is in another encoding. SourceError if it is none."""
+    name = encoding.lower().replace("_", "-")
+    if name in _UTF8:
+        return Text(path, len(codecs.BOM_UTF8) if os.pread(handle, 3, 0) == codecs.BOM_UTF8 else 0, "utf-8")
+    marks = _NEED_A_MARK.get(name)
+    if marks and not os.pread(handle, 4, 0).startswith(marks):
+        raise SourceError(f"it has no byte order mark of {name}", hint=f"declare `encoding: {name}-le` or `{name}-be`")
+    with scratch_file(folder) as file:
+        for chunk in decoded(read_chunks(handle), encoding):
+            file.write(chunk)
+    return Text(Path(file.name), 0, encoding)
+
+
+def decoded(chunks: Iterator[bytes], encoding: str) -> Iterator[bytes]:
+    """Bytes in another encoding as UTF-8, as `Text` describes it; a byte order mark is taken away."""
     try:
-        return io.TextIOWrapper(io.BufferedReader(io.FileIO(os.fspath(path)), 1 << 20), encoding=name, newline="")
+        decoder = codecs.getincrementaldecoder(encoding)(errors="pratique.keep")
     except LookupError as error:
         raise SourceError(
             f"the encoding {encoding!r} is not known", hint="such as utf-8, windows-1252, utf-16"
         ) from error
+    first = encoding.lower().replace("_", "-") not in _NEED_A_MARK  # those codecs take it away themselves
+    for chunk in chunks:
+        text = decoder.decode(chunk)
+        yield (text.removeprefix("\ufeff") if first else text).encode("utf-8", "surrogatepass")
+        first = first and not text
+    yield decoder.decode(b"", final=True).encode("utf-8", "surrogatepass")
 
 
-def csv_options(dialect: Dialect) -> dict[str, Any]:
-    """The dialect in the words of Python's csv module, strict."""
-    quoting = csv.QUOTE_MINIMAL if dialect.quote_char else csv.QUOTE_NONE
-    escape = dialect.escape_char if dialect.escape_char != dialect.quote_char else None
-    return {
-        "delimiter": dialect.delimiter,
-        "quotechar": dialect.quote_char or None,
-        "quoting": quoting,
-        "escapechar": escape,
-        "doublequote": escape is None,
-        "strict": True,
-    }
+def scratch_file(folder: Path) -> IO[bytes]:
+    """A new file below `folder` (0600) that stays until its owner removes it."""
+    return tempfile.NamedTemporaryFile(dir=folder, prefix="text-", delete=False)
 
 
-def malformed(fields: Sequence[str], columns: int) -> str | None:
-    """Why a record cannot be judged field by field, or None."""
-    if len(fields) != columns:
-        return f"expected {columns} fields, found {len(fields)}"
-    if any("\0" in value for value in fields):
-        return "a NUL character"
-    return None
+def _keep(error: UnicodeError) -> tuple[str, int]:
+    """Stand for what cannot be decoded: half of a surrogate pair as itself, else one byte after the other."""
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    if error.encoding.startswith(("utf-16", "utf-32", "utf16", "utf32")):
+        try:
+            found, end = codecs.lookup_error("surrogatepass")(error)
+            return str(found), end
+        except UnicodeDecodeError:
+            pass
+    return chr(0xDC00 + error.object[error.start]), error.start + 1
+
+
+codecs.register_error("pratique.keep", _keep)

@@ -1,0 +1,135 @@
+"""Irregular files are read through a fair copy; what is quarantined is read from the file itself."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from pratique.errors import SourceError
+from pratique.model import Position
+from pratique.schema import Dialect, Field, Schema
+from pratique.sources import open_source
+from pratique.sources.files.text import utf8_text
+
+REPORT = (
+    b'Report\nof today\n\nid;name;amount\n1;"x";2\n2;y"z;3\n3;"open;4\n4;d;5\n5;e\n6;\xff;7\n6;f;7.123\n7;"g\n";8\n'
+)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A project whose schema declares no delimiter, and a file with a preamble and broken records."""
+    for folder in ("config", "pipelines", "schemas", "in"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "config" / "default.yaml").write_text(
+        'connections: {target: {url: "duckdb://out.duckdb"}}\nquarantine: {max_share: 1}\n'
+    )
+    (tmp_path / "schemas" / "s.yaml").write_text(
+        'schema: s\nversion: 1\nfields: {id: {type: integer}, name: {}, amount: {type: "decimal(9,2)"}}\n'
+    )
+    (tmp_path / "pipelines" / "p.yaml").write_text(
+        "sources: {s: {type: files, path: in/*.csv, format: csv, schema: s, write: append}}\n"
+        "destination: {connection: target}\nlineage: [_row_number]\n"
+    )
+    (tmp_path / "in" / "a.csv").write_bytes(REPORT)
+    return tmp_path
+
+
+def run(project: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line."""
+    command = [sys.executable, "-m", "pratique", *words, "--project", str(project)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_each_broken_record_costs_itself(project: Path) -> None:
+    """Sound records load with the number of their line; each broken one is held with text, line, offset and reason."""
+    done = run(project, "run", "p", "--env", "dev", "--json")
+    assert done.returncode == 0, done.stderr
+    with duckdb.connect(str(project / "out.duckdb"), read_only=True) as connection:
+        rows = connection.execute("SELECT _row_number, id, name FROM s ORDER BY 1").fetchall()
+    assert rows == [(5, 1, "x"), (8, 4, "d"), (12, 7, "g\n")]
+    exported = run(project, "quarantine", "export")
+    records = [json.loads(line) for line in exported.stdout.splitlines()]
+    assert [(item["line"], item["record_number"], item["errors"][0]["message"]) for item in records[:4]] == [
+        (6, 6, "its quotes are broken: one stands inside an unquoted field, or text stands after a closing one"),
+        (7, 7, "its quotes are broken: one stands inside an unquoted field, or text stands after a closing one"),
+        (9, 9, "expected 3 fields, found 2"),
+        (10, 10, "byte 0xff is not UTF-8"),
+    ]
+    assert records[4]["errors"][0]["rule"] == "amount.type"
+    for record in records:
+        text = REPORT[record["offset"] :].split(b"\n")[0]
+        assert text == REPORT.split(b"\n")[record["line"] - 1]
+        assert record["raw"] is None or record["raw"].encode() == text
+    assert list((project / ".pratique" / "tmp").iterdir()) == []
+
+
+def test_what_was_found_out_is_told(project: Path) -> None:
+    """Another delimiter than the comma, and lines above the header, stand in the report."""
+    told = run(project, "run", "p", "--env", "dev").stdout
+    words = " ".join(told.split())
+    assert "s: in/a.csv: its fields are separated by ';': only so its header fits" in words
+    assert "s: in/a.csv: its header stands in line 4: the 3 lines above it are left out" in words
+
+
+def test_two_delimiters_that_fit_are_one_too_many(tmp_path: Path) -> None:
+    """Where the header fits with more than one mark the file is held; a declared mark is never replaced."""
+    one = Schema("s", 1, (Field("a"), Field("b", required=True)), extra_fields="drop")
+    (tmp_path / "x.csv").write_text("a;b\n1;2\na|b\n")
+    result = open_source("s", path="x.csv", base=tmp_path, format="csv", schema=one).land(Position())
+    assert "more than one delimiter" in result.held[0].reason
+    declared = Schema("s", 1, (Field("a"), Field("b")), dialect=Dialect(delimiter=","))
+    result = open_source("s", path="x.csv", base=tmp_path, format="csv", schema=declared).land(Position())
+    assert "no header of the schema" in result.held[0].reason
+
+
+def test_records_come_back_from_a_file_of_broken_ones(tmp_path: Path) -> None:
+    """More broken records than places are kept: each is still found, at its own offset and line."""
+    count = 140_000
+    (tmp_path / "x.csv").write_bytes(b"a,b\n" + b"".join(b"%d\n%d,x\n\n" % (n, n) for n in range(count)))
+    schema = Schema("s", 1, (Field("a"), Field("b")))
+    result = open_source("s", path="x.csv", base=tmp_path, format="csv", schema=schema).land(Position())
+    assert result.count == 2 * count
+    numbers = [2, 3, 4, 5, 100_001, 100_004, 2 * count, 2 * count + 1]
+    found = list(result.reader.records(result.parts[0], result.files[0], numbers))
+    for number, record in zip(numbers, found, strict=True):
+        n, sound = divmod(number - 2, 2)
+        assert (record.number, record.line) == (number, 3 * n + 2 + sound)
+        assert record.raw == (f"{n},x" if sound else str(n))
+    with pytest.raises(SourceError, match="none of them is number"):
+        list(result.reader.records(result.parts[0], result.files[0], [2 * count + 2]))
+
+
+@pytest.mark.parametrize(
+    ("encoding", "data", "text"),
+    [
+        ("windows-1252", b"caf\xe9 \x81", "café \udc81"),
+        ("utf-16", b"\xff\xfea\x00\x00\xdcb\x00", "a\udc00b"),
+        ("utf-16", b"\xfe\xff\x00a\xdc\x00\x00b", "a\udc00b"),
+        ("utf-16-be", b"\xfe\xff\x00a\x00", "a\udc00"),
+        ("shift_jis", b"\x83\x65\x83", "テ\udc83"),
+    ],
+)
+def test_what_cannot_be_decoded_is_kept(tmp_path: Path, encoding: str, data: bytes, text: str) -> None:
+    """A copy in UTF-8 holds undecodable bytes and halves of pairs as such; no other text has their bytes."""
+    path = tmp_path / "x.csv"
+    path.write_bytes(data)
+    with path.open("rb") as file:
+        found = utf8_text(file.fileno(), path, encoding, tmp_path)
+    assert found.decode(found.path.read_bytes()) == text
+    with pytest.raises(UnicodeDecodeError):
+        found.path.read_bytes().decode()
+
+
+def test_utf16_without_a_mark(tmp_path: Path) -> None:
+    """Which half of a character comes first is not guessed; an unknown encoding is an error too."""
+    path = tmp_path / "x.csv"
+    path.write_bytes("a,b\n".encode("utf-16-le"))
+    with path.open("rb") as file:
+        with pytest.raises(SourceError, match="no byte order mark of utf-16"):
+            utf8_text(file.fileno(), path, "UTF_16", tmp_path)
+        with pytest.raises(SourceError, match="is not known"):
+            utf8_text(file.fileno(), path, "klingon", tmp_path)
