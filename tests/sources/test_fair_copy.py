@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import duckdb
@@ -12,6 +13,8 @@ from pratique.errors import SourceError
 from pratique.model import Position
 from pratique.schema import Dialect, Field, Schema
 from pratique.sources import open_source
+from pratique.sources.files.cutter import Cut
+from pratique.sources.files.fair_copy import Places
 from pratique.sources.files.text import utf8_text
 
 REPORT = (
@@ -93,14 +96,25 @@ def test_records_come_back_from_a_file_of_broken_ones(tmp_path: Path) -> None:
     schema = Schema("s", 1, (Field("a"), Field("b")))
     result = open_source("s", path="x.csv", base=tmp_path, format="csv", schema=schema).land(Position())
     assert result.count == 2 * count
-    numbers = [2, 3, 4, 5, 100_001, 100_004, 2 * count, 2 * count + 1]
+    numbers = [2, 3, 4, 5, *range(100_001, 104_000), 180_000, 180_004, 200_004, 2 * count, 2 * count + 1]
     found = list(result.reader.records(result.parts[0], result.files[0], numbers))
     for number, record in zip(numbers, found, strict=True):
         n, sound = divmod(number - 2, 2)
         assert (record.number, record.line) == (number, 3 * n + 2 + sound)
         assert record.raw == (f"{n},x" if sound else str(n))
+    assert [record.raw for record in result.reader.records(result.parts[0], result.files[0], [5])] == ["1,x"]
     with pytest.raises(SourceError, match="none of them is number"):
         list(result.reader.records(result.parts[0], result.files[0], [2 * count + 2]))
+
+
+def test_places_are_spread_evenly() -> None:
+    """However many cuts there are, the places kept stand equally far apart, so no part is searched for long."""
+    places = Places()
+    for number in range(600_000):
+        places.add(number, Cut(10 * number, number + 1, b"x" * 10, 1, None))
+    assert 65_000 < len(places.ordinals) <= 1 << 17
+    assert {after - before for before, after in pairwise(places.ordinals)} == {places.stride}
+    assert places.ordinals[places.before(599_999)] > 599_999 - places.stride
 
 
 @pytest.mark.parametrize(

@@ -24,13 +24,17 @@ BROKEN: Final = "\x01" + secrets.token_hex(16)
 # Limit: entries of the sparse index of one text (40 bytes each); above it every second one is dropped.
 _PLACES_MAX: Final = 1 << 17
 _CHUNK_BYTES: Final = 64 << 10
+# Up to so many records further on, cutting goes on from where it is.
+_NEAR: Final = 1000
 _NOTHING: Final = Cut(0, 0, b"", 0, None)
 
 
 @dataclass(slots=True)
 class Places:
-    """Where cuts of a text stand: all of them, or every second, fourth … one, the first included."""
+    """Where every `stride`-th cut of a text stands, the first included."""
 
+    stride: int = 1
+    seen: int = 0
     ordinals: array[int] = field(default_factory=lambda: array("q"))  # of the first record, from 0
     records: array[int] = field(default_factory=lambda: array("q"))
     offsets: array[int] = field(default_factory=lambda: array("q"))  # in bytes
@@ -38,13 +42,17 @@ class Places:
     lines: array[int] = field(default_factory=lambda: array("q"))  # the first physical one
 
     def add(self, ordinal: int, cut: Cut) -> None:
-        """Remember a cut; memory stays flat."""
+        """Remember a cut, if it is its turn; memory stays flat."""
+        self.seen += 1
+        if (self.seen - 1) % self.stride:
+            return
         self.ordinals.append(ordinal)
         self.records.append(cut.records)
         self.offsets.append(cut.offset)
         self.sizes.append(len(cut.data))
         self.lines.append(cut.line)
         if len(self.ordinals) > _PLACES_MAX:
+            self.stride *= 2
             for column in (self.ordinals, self.records, self.offsets, self.sizes, self.lines):
                 del column[1::2]
 
@@ -124,15 +132,16 @@ class Records:
         """Yield the records with these numbers, ascending, as they stand in the text."""
         with self.text.path.open("rb", buffering=0) as file:
             cuts: Iterator[tuple[int, Cut]] = iter(())
-            ordinal, cut = -1, _NOTHING
+            ordinal, cut = -_NEAR - 1, _NOTHING  # nothing is near
             for number in numbers:
                 wanted = number - self.first_number
                 if not 0 <= wanted < self.records:
                     raise SourceError(f"there are {self.records:,} records, none of them is number {number:,}")
                 if wanted >= ordinal + cut.records:
                     at = self.places.before(wanted)
-                    if self.places.ordinals[at] > ordinal:
-                        ordinal, cut = self.places.ordinals[at], self._read(file.fileno(), at)
+                    begins = self.places.ordinals[at]
+                    if begins > ordinal + _NEAR or wanted < begins + self.places.records[at]:
+                        ordinal, cut = begins, self._read(file.fileno(), at)
                         cuts = self._after(file.fileno(), ordinal, cut)
                 while wanted >= ordinal + cut.records:
                     ordinal, cut = next(cuts)
