@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pratique.specs.pipeline_files import PipelineFile
 
 OnNewVersion = Literal["replace", "merge", "append", "refuse"]
-FileFormat = Literal["csv", "jsonl", "parquet"]
+FileFormat = Literal["csv", "jsonl", "json", "parquet"]
 
 _SUFFIXES: Final = (".yaml", ".yml", ".json")
 _FORMATS: Final[Mapping[str, FileFormat]] = {
@@ -28,9 +28,10 @@ _FORMATS: Final[Mapping[str, FileFormat]] = {
     ".txt": "csv",
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
+    ".json": "json",
     ".parquet": "parquet",
 }
-_LATER_SUFFIXES: Final = frozenset({".xz", ".json", ".xlsx", ".xls"})
+_LATER_SUFFIXES: Final = frozenset({".xz", ".xlsx", ".xls"})
 _PACKINGS: Final = frozenset({".gz", ".zst", ".bz2", ".zip"})
 _CAPTURE: Final = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)(?::[^{}]*)?\}")
 _TABLE: Final = re.compile(r"\w[\w-]*(\.\w[\w-]*)?")
@@ -266,7 +267,7 @@ class _Planner:
         suffix = Path(path).suffix.lower()
         if suffix in _PACKINGS:  # `orders.csv.gz` is CSV
             suffix = Path(path).with_suffix("").suffix.lower()
-        if suffix in _LATER_SUFFIXES and not (suffix == ".json" and spec.format == "jsonl"):
+        if suffix in _LATER_SUFFIXES:
             served = ", ".join(sorted(_FORMATS))
             self._fail(
                 f"sources.{name}: {suffix} files are not served yet", ("sources", name, "path"), f"served: {served}"
@@ -275,7 +276,7 @@ class _Planner:
             return spec.format
         if suffix not in _FORMATS:
             message = f"sources.{name}: the path does not say which format its files have"
-            self._fail(message, ("sources", name, "path"), "add format: csv, jsonl or parquet")
+            self._fail(message, ("sources", name, "path"), "add format: csv, jsonl, json or parquet")
         return _FORMATS[suffix]
 
     def _table(self, written: str | None, schema: str, path: KeyPath) -> str:

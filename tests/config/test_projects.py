@@ -185,7 +185,7 @@ def test_a_destination_is_a_duckdb_file_or_a_parquet_folder(plain, connection, k
 
 
 @pytest.mark.parametrize(
-    ("path", "form"), [("a.csv", "csv"), ("a.tsv", "csv"), ("a.TXT", "csv"), ("*.ndjson", "jsonl"), ("x/**/*.parquet", "parquet")]
+    ("path", "form"), [("a.csv", "csv"), ("a.tsv", "csv"), ("a.TXT", "csv"), ("*.ndjson", "jsonl"), ("a.json", "json"), ("a.json.gz", "json"), ("x/**/*.parquet", "parquet")]
 )  # fmt: skip
 def test_the_suffix_of_the_path_says_the_format(plain, path: str, form: str) -> None:
     """csv, tsv and txt are CSV, jsonl and ndjson JSON Lines, parquet Parquet."""

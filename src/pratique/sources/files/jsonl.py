@@ -34,7 +34,7 @@ def survey_jsonl(handle: int, path: Path, schema: Schema, limits: ReadLimits) ->
     if not found.records:
         raise SourceError("it is empty", hint="ask the sender", facts={"sha256": fingerprint(handle)[0]})
     columns = expected(schema)
-    parse = _Parser(schema).parse
+    parse = RecordParser(schema).parse
 
     def rows() -> Iterator[tuple[list[str | None], str | None]]:
         with path.open("rb", 1 << 20) as file:
@@ -70,8 +70,8 @@ def _strip(line: bytes, *, first: bool) -> bytes:
 
 
 @dataclass(slots=True)
-class _Parser:
-    """Parses one line: numbers, nested values and booleans keep their text, strings are decoded, null is None."""
+class RecordParser:
+    """Parses the text of a record: numbers, booleans, nested values keep theirs, strings are decoded, null is None."""
 
     schema: Schema
     _names: dict[str, str]

@@ -35,7 +35,7 @@ from pratique.sources.files.survey import (
 )
 from pratique.sources.files.unpack import unpacked
 
-FORMATS: tuple[str, ...] = ("csv", "jsonl", "parquet")
+FORMATS: tuple[str, ...] = ("csv", "jsonl", "json", "parquet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,6 +280,10 @@ class FileSource:
             from pratique.sources.files.jsonl import survey_jsonl  # noqa: PLC0415 - a run needs one format
 
             return lambda handle, path: survey_jsonl(handle, path, self.schema, self.limits)
+        if self.format == "json":
+            from pratique.sources.files.json_file import survey_json  # noqa: PLC0415 - a run needs one format
+
+            return lambda handle, path: survey_json(handle, path, self.schema, self.limits)
         from pratique.sources.files.parquet import survey_parquet  # noqa: PLC0415 - it opens DuckDB
 
         return lambda handle, path: survey_parquet(handle, path, self.schema, self.limits)
