@@ -108,15 +108,14 @@ class QueriedRows:
     def __init__(
         self, connection: duckdb.DuckDBPyConnection, sql: str, columns: tuple[Column, ...], count: int
     ) -> None:
-        self.duckdb: DuckQuery | None = DuckQuery(connection, sql)
+        self._query = DuckQuery(connection, sql)
+        self.duckdb: DuckQuery | None = self._query
         self.columns = columns
         self.count = count
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Yield the rows as Arrow record batches of at most `BATCH_ROWS` rows."""
-        query = self.duckdb
-        if query is not None:
-            yield from query.connection.sql(query.sql).to_arrow_reader(BATCH_ROWS)
+        yield from self._query.connection.sql(self._query.sql).to_arrow_reader(BATCH_ROWS)
 
 
 def rows_of(

@@ -52,17 +52,15 @@ def export(target: Path | BinaryIO, form: ExportFormat, lines: Callable[[], Line
 
 
 def _write(out: BinaryIO, form: ExportFormat, lines: Callable[[], Lines]) -> Exported:
-    match form:
-        case "jsonl":
-            return Exported(_joined(out, (line for line, _ in lines())))
-        case "json":
-            out.write(b"[\n")
-            before = chain([b""], iter(lambda: b",", None))
-            count = _joined(out, (comma + line for comma, (line, _) in zip(before, lines(), strict=False)))
-            out.write(b"]\n")
-            return Exported(count)
-        case "csv":
-            return _csv(out, lines)
+    if form == "csv":
+        return _csv(out, lines)
+    if form == "jsonl":
+        return Exported(_joined(out, (line for line, _ in lines())))
+    out.write(b"[\n")
+    before = chain([b""], iter(lambda: b",", None))
+    count = _joined(out, (comma + line for comma, (line, _) in zip(before, lines(), strict=False)))
+    out.write(b"]\n")
+    return Exported(count)
 
 
 def _joined(out: BinaryIO, lines: Iterator[bytes]) -> int:
