@@ -1,13 +1,14 @@
-"""The files that are measured: TPC-H lineitem, clean and with one per cent of dirty records by a fixed seed."""
+"""The files that are measured: TPC-H lineitem, clean, and with one per cent of dirty or broken records by a seed."""
 
 import random
 import subprocess
 import sys
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 
 SEED = 2026
-DIRTY_SHARE = 0.01
+SPOILT_SHARE = 0.01
 GENERATOR = Path(sys.executable).with_name("tpchgen-cli")
 # size -> (scale factor, parts, records to keep of the first part)
 SIZES: dict[str, tuple[int, int, int | None]] = {
@@ -49,18 +50,43 @@ def clean(data: Path, size: str) -> Path:
 
 def dirty(data: Path, size: str) -> Path:
     """Give a folder with the same files, one record in a hundred damaged in one of seven ways."""
-    folder = data / f"dirty-{size}"
+    return _spoilt(data, size, "dirty", lambda line, chance: damaged(line.decode(), chance.randrange(7)).encode())
+
+
+def broken(data: Path, size: str) -> Path:
+    """Give a folder with the same files, one record in a hundred no longer a record, in one of ten ways."""
+    return _spoilt(data, size, "broken", lambda line, chance: torn(line, chance.randrange(10)))
+
+
+def _spoilt(data: Path, size: str, name: str, spoil: Callable[[bytes, random.Random], bytes]) -> Path:
+    folder = data / f"{name}-{size}"
     if folder.exists():
         return folder
-    part = data / f"dirty-{size}.part"
+    part = data / f"{name}-{size}.part"
     part.mkdir(parents=True, exist_ok=True)
     chance = random.Random(SEED)  # noqa: S311 (the same damage every time is the point)
     for path in sorted(clean(data, size).glob("*.csv")):
-        with path.open(encoding="utf-8") as whole, (part / path.name).open("w", encoding="utf-8") as spoilt:
+        with path.open("rb") as whole, (part / path.name).open("wb") as spoilt:
             spoilt.write(next(whole))
             for line in whole:
-                spoilt.write(line if chance.random() >= DIRTY_SHARE else damaged(line, chance.randrange(7)))
+                spoilt.write(line if chance.random() >= SPOILT_SHARE else spoil(line, chance))
     return part.rename(folder)
+
+
+def torn(line: bytes, sort: int) -> bytes:
+    """Break a record: a delimiter missing, one or two too many, stray quotes, a bad byte, a NUL, a quote unclosed."""
+    values = line.rstrip(b"\n").split(b",", 15)
+    texts = {3: b'bro"ken', 4: b'"open', 5: b'close"', 6: b'"a"b', 7: b"x\xffy", 8: b"x\0y"}
+    match sort:
+        case 0:
+            values[13:15] = [values[13] + values[14]]
+        case 1 | 2:
+            values[3:3] = [b""] * sort
+        case 9:
+            values[15] = values[15].rstrip(b'"')
+        case _:
+            values[13] = texts[sort]
+    return b",".join(values) + b"\n"
 
 
 def damaged(line: str, sort: int) -> str:
