@@ -83,6 +83,12 @@ def test_values_keep_their_text(tmp_path, line, values):
         (b'{"b": ' + b"[" * 101 + b"]" * 101 + b"}", "nested deeper than 100"),
         (b"[" * 100_000, "nested deeper than 100"),
         (b'{"b":' * 100_000, "nested deeper than 100"),
+        (b'{"a": "' + b"[" * 101 + b'\\"' * 1_000_000, "Unterminated string"),
+        (b'{"a": "\0"}', "not JSON"),
+        (b'{"a": 1}\0', "not JSON: text after the object"),
+        (b'{"a": "\xed\xa0\x80"}', "not UTF-8: byte 0xed at 8"),
+        (b'\xef\xbb\xbf{"a": 1}', "not JSON: no value at character 1"),
+        (b'{"b": {"x": 1, "\\u0078": 2}}', "the key 'x' stands twice"),
     ],
 )
 def test_a_bad_line_is_one_malformed_record(tmp_path, line, reason):
@@ -127,6 +133,27 @@ def test_any_value_comes_back(tmp_path, values, plain):
         value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=plain) for value in values
     ]
     assert found == expected
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_no_mutation_of_a_line_is_read_otherwise_than_json_reads_it(tmp_path, data):
+    """Bytes changed anywhere: as many records as lines; good ones are what JSON says, no other line is hurt."""
+    content = bytearray(b'{"a": "x, {y", "b": [1, "}", {"c": 2}]}\n{"a": "\\"", "b": "]"}\r\n{"a": 1.5, "b": {}}\n')
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.integers(0, len(content) - 1))
+        inserted = data.draw(st.lists(st.sampled_from(list(b'"\\{}[],: \n1x\0\xff')), max_size=2))
+        content[at : at + data.draw(st.integers(0, 2))] = bytes(inserted)
+    (tmp_path / "a.jsonl").write_bytes(bytes(content))
+    lines = [line for line in bytes(content).split(b"\n") if line not in {b"", b"\r"}]
+    found = rows(landed(tmp_path, Schema("s", 1, SCHEMA.fields, extra_fields="drop")))
+    assert len(found) == len(lines)
+    for line, row in zip(lines, found, strict=True):
+        if row["_malformed"] is None:
+            value = json.loads(line)
+            assert isinstance(value, dict)
+            text = value.get("a")
+            assert row["a"] == text if text is None or isinstance(text, str) else json.loads(row["a"]) == text
 
 
 def test_batches_are_bounded(tmp_path):

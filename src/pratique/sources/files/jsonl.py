@@ -21,7 +21,7 @@ from pratique.sources.files.survey import Survey, fingerprint, text_batches
 # Limit: nested arrays and objects; a parser's stack is not endless.
 _DEPTH_MAX: Final = 100
 _BLANK: Final = re.compile(r"[ \t\r\n]*")
-_STRING: Final = re.compile(r'"(?:[^"\\]|\\.)*+"')
+_STRING: Final = re.compile(r'"(?:[^"\\]++|\\.?)*+"?', re.DOTALL)  # one that is not closed reaches to the end
 
 
 class _MalformedError(ValueError):
