@@ -1,5 +1,7 @@
 """Irregular files are read through a fair copy; what is quarantined is read from the file itself."""
 
+import csv
+import io
 import json
 import subprocess
 import sys
@@ -8,6 +10,8 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from pratique.errors import SourceError
 from pratique.model import Position
@@ -76,6 +80,64 @@ def test_what_was_found_out_is_told(project: Path) -> None:
     words = " ".join(told.split())
     assert "s: in/a.csv: its fields are separated by ';': only so its header fits" in words
     assert "s: in/a.csv: its header stands in line 4: the 3 lines above it are left out" in words
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "windows-1252"])
+def test_a_full_disk_is_the_operators(project: Path, encoding: str) -> None:
+    """No space for a copy: the folder is named, the file is not blamed, nothing is loaded and nothing is left there."""
+    with (project / "schemas" / "s.yaml").open("a") as schema:
+        schema.write(f"dialect: {{encoding: {encoding}, delimiter: ';'}}\n")
+    (project / "in" / "a.csv").write_bytes(
+        b"id;name;amount\n1;x\n" + b"1;" + b"y" * 90 + b";2\n" + b"2;z;3\n" * 300_000
+    )
+    command = [sys.executable, "-m", "pratique", "run", "p", "--env", "dev", "--project", str(project)]
+    small = f"import resource, os; resource.setrlimit(resource.RLIMIT_FSIZE, (800_000, -1)); os.execv({sys.executable!r}, {command!r})"
+    done = subprocess.run([sys.executable, "-c", small], capture_output=True, text=True, check=False)
+    assert done.returncode == 5
+    assert f"a file cannot be {'copied' if encoding == 'utf-8' else 'decoded'} into" in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (project / "out.duckdb").exists()
+    assert list((project / ".pratique" / "tmp").iterdir()) == []
+
+
+def test_a_file_that_is_held_leaves_no_copy(tmp_path: Path) -> None:
+    """Text below a footer, and an encoding that nobody knows, hold the file; the folder for copies is empty then."""
+    (tmp_path / "work").mkdir()
+    (tmp_path / "x.csv").write_bytes(b"a,b\n1,2\nSum,2\n3,4\n")
+    for dialect in (Dialect(footer="^Sum"), Dialect(footer="^Sum", encoding="latin-1"), Dialect(encoding="klingon")):
+        schema = Schema("s", 1, (Field("a"), Field("b")), dialect=dialect)
+        source = open_source("s", path="x.csv", base=tmp_path, format="csv", schema=schema, workspace=tmp_path / "work")
+        assert len(source.land(Position()).held) == 1
+        assert list((tmp_path / "work").iterdir()) == []
+
+
+MARKS = [
+    Dialect(escape_char="\\"),
+    Dialect(delimiter="§"),
+    Dialect(delimiter="¦", quote_char="»"),
+    Dialect(quote_char=None, escape_char="\\"),
+    Dialect(delimiter="x"),
+]
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data(), dialect=st.sampled_from(MARKS))
+def test_what_is_rewritten_keeps_its_values(tmp_path: Path, data: st.DataObject, dialect: Dialect) -> None:
+    """Escapes and unusual marks: each sound record of the copy has the values that the record itself has."""
+    mark, quote = dialect.delimiter or ",", dialect.quote_char or "~"
+    parts = ["a", mark, quote, "\\", "\n", "é", "\r\n", " ", f"{quote}u{quote}", f"\\{quote}", f"\\{mark}", "0"]
+    text = "".join(data.draw(st.lists(st.sampled_from(parts), max_size=30)))
+    (tmp_path / "x.csv").write_bytes(f"A{mark}B\n{text}".encode())
+    schema = Schema("s", 1, (Field("A"), Field("B")), dialect=dialect)
+    result = open_source("s", path="x.csv", base=tmp_path, format="csv", schema=schema).land(Position())
+    assert result.held == ()
+    (file,) = result.files
+    copied = list(csv.reader(io.StringIO(file.path.read_text("utf-8"), newline=""), strict=True))[1:]
+    records = list(result.reader.records(result.parts[0], file, range(2, result.count + 2)))
+    assert len(copied) == len(records)
+    for values, record in zip(copied, records, strict=True):
+        if not values[0].startswith(result.parts[0].form.broken):
+            assert values == list(record.values.values())
 
 
 def test_two_delimiters_that_fit_are_one_too_many(tmp_path: Path) -> None:

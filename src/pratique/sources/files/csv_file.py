@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 from pratique.errors import SourceError
 from pratique.model import CsvForm, RawRecord
@@ -20,8 +20,9 @@ from pratique.sources.files.grammar import csv_options, grammar, is_usual
 from pratique.sources.files.head import Head, find_head
 from pratique.sources.files.header import one_character
 from pratique.sources.files.scan import Layout, Scan, blocks, scan
+from pratique.sources.files.scratch import Scratch, scratch_file
 from pratique.sources.files.survey import Survey, fingerprint
-from pratique.sources.files.text import Text, read_chunks, scratch_file, utf8_text
+from pratique.sources.files.text import Text, read_chunks, utf8_text
 
 _GLOB: Final = frozenset("*?[{")
 # Limit: below this size a look at every record is faster than importing numpy (0.1 s once per process).
@@ -103,19 +104,21 @@ class _Csv:
     def _copied(self) -> Survey:
         """The survey of a fair copy."""
         records = self._records()
-        with ThreadPoolExecutor(1, "pratique-hash") as pool, scratch_file(self.workspace) as copy:
+        with (
+            ThreadPoolExecutor(1, "pratique-hash") as pool,
+            scratch_file(self.workspace, "a file cannot be copied") as copy,
+        ):
             identity = pool.submit(fingerprint, self.handle)
             self._read(records, copy)
-        path = Path(copy.name)
-        scratch = (path, self.text.path) if self.text.copied else (path,)
-        survey = self._described(records, identity.result(), skip=1)
-        return replace(survey, path=path, scratch=scratch)
+            survey = self._described(records, identity.result(), skip=1)
+        scratch = (copy.path, self.text.path) if self.text.copied else (copy.path,)
+        return replace(survey, path=copy.path, scratch=scratch)
 
     def _chunks(self) -> Iterator[bytes]:
         """The text below the header, of the open file if it is the text."""
         return self.text.chunks(self.head.offset) if self.text.copied else read_chunks(self.handle, self.head.offset)
 
-    def _read(self, records: Records, copy: IO[bytes] | None = None) -> None:
+    def _read(self, records: Records, copy: Scratch | None = None) -> None:
         end = records.survey(self._chunks(), self.head.offset, self.head.line, copy)
         size = self.text.path.stat().st_size if self.text.copied else os.fstat(self.handle).st_size
         if end != size:

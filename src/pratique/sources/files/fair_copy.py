@@ -10,13 +10,14 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import IO, Final
+from typing import Final
 
 from pratique.errors import SourceError
 from pratique.model import RawRecord
 from pratique.schema import Dialect
 from pratique.sources.files.cutter import Cut, Cutter, end_of
 from pratique.sources.files.grammar import Grammar, csv_options, is_usual
+from pratique.sources.files.scratch import Scratch
 from pratique.sources.files.text import Text, read_chunks
 
 # How a placeholder begins, in every copy of this process: nobody who writes a file can know it.
@@ -79,7 +80,7 @@ class Records:
     ends: set[bytes] = field(default_factory=set)  # how records end
     places: Places = field(default_factory=Places)
 
-    def survey(self, chunks: Iterable[bytes], offset: int, line: int, copy: IO[bytes] | None = None) -> int:
+    def survey(self, chunks: Iterable[bytes], offset: int, line: int, copy: Scratch | None = None) -> int:
         """Count all records from `offset` on, and write their fair copy if one is wanted; the offset of the end.
 
         The first line of a copy is no record.

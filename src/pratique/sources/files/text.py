@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import codecs
 import os
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 from pratique.errors import SourceError
+from pratique.sources.files.scratch import scratch_file
 
 _CHUNK_BYTES: Final = 1 << 20
 _UTF8: Final = frozenset({"utf-8", "utf8", "utf-8-sig"})
@@ -63,10 +63,10 @@ def utf8_text(handle: int, path: Path, encoding: str, folder: Path) -> Text:
     marks = _NEED_A_MARK.get(name)
     if marks and not os.pread(handle, 4, 0).startswith(marks):
         raise SourceError(f"it has no byte order mark of {name}", hint=f"declare `encoding: {name}-le` or `{name}-be`")
-    with scratch_file(folder) as file:
+    with scratch_file(folder, "a file cannot be decoded") as file:
         for chunk in decoded(read_chunks(handle), encoding):
             file.write(chunk)
-    return Text(Path(file.name), 0, encoding)
+    return Text(file.path, 0, encoding)
 
 
 def decoded(chunks: Iterator[bytes], encoding: str) -> Iterator[bytes]:
@@ -83,11 +83,6 @@ def decoded(chunks: Iterator[bytes], encoding: str) -> Iterator[bytes]:
         yield (text.removeprefix("\ufeff") if first else text).encode("utf-8", "surrogatepass")
         first = first and not text
     yield decoder.decode(b"", final=True).encode("utf-8", "surrogatepass")
-
-
-def scratch_file(folder: Path) -> IO[bytes]:
-    """A new file below `folder` (0600) that stays until its owner removes it."""
-    return tempfile.NamedTemporaryFile(dir=folder, prefix="text-", delete=False)
 
 
 def _keep(error: UnicodeError) -> tuple[str, int]:

@@ -10,16 +10,15 @@ from __future__ import annotations
 import bz2
 import os
 import struct
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Protocol
 
-from pratique.errors import SourceError, StateError
+from pratique.errors import SourceError
 from pratique.sources.base import ReadLimits
+from pratique.sources.files.scratch import scratch_file
 
 _PIECE_BYTES: Final = 1 << 20  # Limit: read and written in pieces of this size
 _RATIO_FROM_BYTES: Final = 64 << 20  # Limit: below it the expansion ratio does not matter
@@ -114,26 +113,13 @@ def unpacked(handle: int, workspace: Path, limits: ReadLimits) -> Path | None:
 
 
 def _written(pieces: Iterator[bytes], packed: int, workspace: Path, limits: ReadLimits) -> Path:
-    descriptor, name = _new_file(workspace)
-    path, size = Path(name), 0
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            for piece in pieces:
-                size += len(piece)
-                _check_size(size, packed, limits)
-                with _disk(workspace):
-                    file.write(piece)
-            with _disk(workspace):
-                file.flush()
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
-    return path
-
-
-def _new_file(workspace: Path) -> tuple[int, str]:
-    with _disk(workspace):
-        return tempfile.mkstemp(prefix="unpacked-", dir=workspace)  # mkstemp makes it 0600
+    size = 0
+    with scratch_file(workspace, "a packed file cannot be unpacked") as file:
+        for piece in pieces:
+            size += len(piece)
+            _check_size(size, packed, limits)
+            file.write(piece)
+    return file.path
 
 
 def _check_size(size: int, packed: int, limits: ReadLimits) -> None:
@@ -147,17 +133,6 @@ def _check_size(size: int, packed: int, limits: ReadLimits) -> None:
             f"it unpacks to more than {limits.expansion_max} times its size, as an archive bomb does",
             hint="unpack it and look; raise limits.expansion_max if it is what it should be",
         )
-
-
-@contextmanager
-def _disk(workspace: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise StateError(
-            f"a packed file cannot be unpacked into {workspace}: {error.strerror}",
-            hint="free space there, or name another state folder in state.path",
-        ) from error
 
 
 def _streams(handle: int, name: str, make: Callable[[], _Stream]) -> Iterator[bytes]:
