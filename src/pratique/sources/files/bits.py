@@ -26,6 +26,13 @@ def where(data: NDArray[np.uint8], byte: int) -> Bits:
     return words
 
 
+def those(places: Places, words: int) -> Bits:
+    """Some places, in as many words."""
+    flags = np.zeros(words * 64, np.uint8)
+    flags[places] = 1
+    return np.packbits(flags, bitorder="little").view("<u8")
+
+
 def after(bits: Bits, *, first: bool) -> Bits:
     """The places behind those that are set; the first one of all if `first`."""
     moved = bits << np.uint64(1)

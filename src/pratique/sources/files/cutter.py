@@ -1,9 +1,10 @@
-"""Cuts a text into records: what is sound in runs at the speed of a regular expression, what is broken one by one."""
+"""Cuts a text into records: what is sound in runs, what is broken one by one."""
 
 from __future__ import annotations
 
 import codecs
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
@@ -12,6 +13,8 @@ from pratique.sources.files.grammar import Bytes, Grammar
 
 # Limit: bytes of a run of records; what is searched again around a broken record.
 _RUN_BYTES: Final = 16 << 10
+# Limit: from so many bytes on, looking at all lines of a buffer at once is faster than a regular expression.
+_MANY_BYTES: Final = 256 << 10
 
 
 class Cut(NamedTuple):
@@ -66,6 +69,7 @@ class Cutter:
         # Whole lines, all of the text if it is over; what follows the last line end; where the next record begins.
         self._buffer, self._tail, self._at, self._over = b"", b"", 0, False
         self._nul = self._invalid = -1  # where the next one stands in the buffer; its length if there is none
+        self._doubtful: list[int] | None = None  # where lines begin that are no record by themselves, if that is known
 
     def __iter__(self) -> Iterator[Cut]:
         """Yield runs of sound records and broken records."""
@@ -82,8 +86,13 @@ class Cutter:
         if self._footer is not None:
             return self._at
         stop = min(self._at + min(_RUN_BYTES, self._limit), self._nul, self._invalid)
-        found = self._grammar.lines.match(self._buffer, self._at, stop)
-        return found.end() if found else self._at
+        if self._doubtful is None:
+            found = self._grammar.lines.match(self._buffer, self._at, stop)
+            return found.end() if found else self._at
+        next_one = bisect_left(self._doubtful, self._at)
+        if next_one < len(self._doubtful):
+            stop = min(stop, self._doubtful[next_one])
+        return self._buffer.rfind(b"\n", self._at, stop) + 1 or self._at
 
     def _one(self) -> Cut | None:
         """One record, sound or broken; None for a line that holds none."""
@@ -222,10 +231,19 @@ class Cutter:
                 self._buffer, self._tail, self._at = rest + taken[:cut], taken[cut:], 0
                 self._nul = self._invalid = -1
                 self._look_for_damage()
+                self._look_for_doubt()
                 return bool(cut)
             if size > self._limit:
                 raise self._too_long(self.line + self._grammar.lines_in(rest))
         return False
+
+    def _look_for_doubt(self) -> None:
+        """Look at all lines of a large buffer at once, where the marks are simple."""
+        self._doubtful = None
+        if len(self._buffer) >= _MANY_BYTES and self._grammar.simple:
+            from pratique.sources.files.plain_lines import doubtful_lines  # noqa: PLC0415 - numpy costs 0.1 s
+
+            self._doubtful = doubtful_lines(self._buffer, self._grammar)
 
     def _last_line_end(self, text: bytes) -> int:
         """Behind the last line end; a carriage return at the very end may be the first half of one."""

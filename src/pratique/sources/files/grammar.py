@@ -70,6 +70,12 @@ class Grammar:
         other = re.escape(self.escape) + rb"[^\r\n]" if self.escape else quote * 2
         return quote + rb"(?:" + _none_of((self.quote, self.escape), never) + rb"++|" + other + rb")*+" + quote
 
+    @property
+    def simple(self) -> bool:
+        """Whether a line shows by its marks alone if it is a record."""
+        one_byte = len(self.delimiter) == 1 and len(self.quote or b"") <= 1
+        return one_byte and self.width is not None and not (self.escape or self.comment or self.carriage)
+
     def lines_in(self, data: bytes) -> int:
         """How many lines end in `data`; a carriage return before a line feed is no line of its own."""
         lines = data.count(b"\n")
