@@ -64,6 +64,7 @@ class CsvForm:
     skip: int = 1
     multiline: bool = False  # a quoted field holds a line end somewhere: a parallel scan may refuse it
     broken: str | None = None  # how a placeholder of a broken record begins; its reason follows, UTF-8 in hex
+    encoded: str | None = None  # how a record begins whose fields stand there in hex: it has several lines
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,9 +135,32 @@ def test_what_is_rewritten_keeps_its_values(tmp_path: Path, data: st.DataObject,
     copied = list(csv.reader(io.StringIO(file.path.read_text("utf-8"), newline=""), strict=True))[1:]
     records = list(result.reader.records(result.parts[0], file, range(2, result.count + 2)))
     assert len(copied) == len(records)
+    form = result.parts[0].form
     for values, record in zip(copied, records, strict=True):
-        if not values[0].startswith(result.parts[0].form.broken):
-            assert values == list(record.values.values())
+        told = list(record.values.values())
+        if values[0].startswith(form.encoded):
+            assert "\n" in record.raw or "\r" in record.raw
+            assert [values[0].removeprefix(form.encoded), *values[1:]] == [value.encode().hex() for value in told]
+        elif not values[0].startswith(form.broken):
+            assert values == told
+
+
+def test_records_on_several_lines_of_a_broken_file_keep_their_values(project: Path) -> None:
+    """One broken record makes a copy; line ends, quotes and empty texts inside of the others are as they were."""
+    names = ["a\nb", 'say ""hi""\r\n', "\n", "é\r;\n", ""]
+    truth = [name.replace('""', '"') or None for name in names]  # an empty text is a missing value
+    lines = [f'{number};"{names[number % 5]}";{number}\n' for number in range(60_000)]
+    lines[41_000] = '41000;"x"y;3\n'
+    (project / "in" / "a.csv").write_bytes(("id;name;amount\n" + "".join(lines)).encode())
+    done = run(project, "run", "p", "--env", "dev", "--json")
+    assert done.returncode == 0, done.stderr
+    account = json.loads(done.stdout)["sources"][0]["account"]
+    assert (account["read"], account["loaded"], account["quarantined"]) == (60_000, 59_999, 1)
+    with duckdb.connect(str(project / "out.duckdb"), read_only=True) as connection:
+        rows = connection.execute("SELECT _row_number, id, name, amount FROM s ORDER BY 1").fetchall()
+    assert len(rows) == 59_999
+    for number, key, name, amount in rows:
+        assert (number, name, amount) == (key + 2, truth[key % 5], key)
 
 
 def test_two_delimiters_that_fit_are_one_too_many(tmp_path: Path) -> None:

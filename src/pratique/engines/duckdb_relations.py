@@ -153,7 +153,7 @@ def _csv(session: Session, part: Part, form: CsvForm, first: int) -> str:
         # Upstream: a parallel scan with null_padding refuses line ends inside quotes
         "parallel": "false" if form.multiline else "true",
     }
-    named = ", ".join(f"c{number} AS {identifier(name)}" for number, name in enumerate(form.columns))
+    named = ", ".join(f"{_value(form, number)} AS {identifier(name)}" for number, name in enumerate(form.columns))
     found = "list_count([" + ", ".join(f"c{number}" for number in range(width)) + "])"  # a long sum nests too deep
     reason = f"decode(unhex(substr(c0, {len(form.broken or '') + 1})))"
     broken = f"WHEN starts_with(c0, {literal(form.broken)}) THEN {reason} " if form.broken else ""
@@ -166,6 +166,14 @@ def _csv(session: Session, part: Part, form: CsvForm, first: int) -> str:
         f"(SELECT {named}, {_index(part, first)}, {wrong} AS {identifier(MALFORMED)} "
         f"FROM read_csv({_paths(part)}, {arguments}))"
     )
+
+
+def _value(form: CsvForm, number: int) -> str:
+    """SQL for a field, which may stand there in hex."""
+    if form.encoded is None:
+        return f"c{number}"
+    digits = f"substr(c0, {len(form.encoded) + 1})" if number == 0 else f"c{number}"
+    return f"CASE WHEN starts_with(c0, {literal(form.encoded)}) THEN decode(unhex({digits})) ELSE c{number} END"
 
 
 def _parquet(part: Part, form: ParquetForm, first: int) -> str:

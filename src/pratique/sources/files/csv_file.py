@@ -15,7 +15,7 @@ from pratique.errors import SourceError
 from pratique.model import CsvForm, RawRecord
 from pratique.schema import Dialect, Schema
 from pratique.sources.base import ReadLimits
-from pratique.sources.files.fair_copy import BROKEN, Records
+from pratique.sources.files.fair_copy import BROKEN, ENCODED, Records
 from pratique.sources.files.grammar import csv_options, grammar, is_usual
 from pratique.sources.files.head import Head, find_head
 from pratique.sources.files.header import one_character
@@ -73,7 +73,8 @@ class _Csv:
         self._read(records)
         uniform = len(records.ends | {self.head.end} - {b""}) <= 1
         if uniform and not records.broken and not records.skipped_lines:
-            return self._described(records, identity, skip=self.head.skip or 0)
+            form = self._form(skip=self.head.skip or 0, multiline=records.multiline)
+            return self._described(records, identity, form)
         return self._copied()
 
     def _looks_irregular(self) -> bool:
@@ -110,7 +111,8 @@ class _Csv:
         ):
             identity = pool.submit(fingerprint, self.handle)
             self._read(records, copy)
-            survey = self._described(records, identity.result(), skip=1)
+            form = replace(self._form(skip=1, multiline=False), broken=BROKEN, encoded=ENCODED)
+            survey = self._described(records, identity.result(), form)
         scratch = (copy.path, self.text.path) if self.text.copied else (copy.path,)
         return replace(survey, path=copy.path, scratch=scratch)
 
@@ -124,11 +126,11 @@ class _Csv:
         if end != size:
             raise SourceError("it changed while it was read", hint="run again when its sender has finished it")
 
-    def _described(self, records: Records, identity: tuple[str, int], skip: int) -> Survey:
+    def _described(self, records: Records, identity: tuple[str, int], form: CsvForm) -> Survey:
         return Survey(
             *identity,
             records=records.records,
-            form=self._form(skip=skip, multiline=records.multiline),
+            form=form,
             records_of=records.again,
             first_number=self.head.first_number,
             blank_lines=records.blank_lines,
@@ -154,7 +156,7 @@ class _Csv:
     def _form(self, *, skip: int, multiline: bool) -> CsvForm:
         dialect = self.head.dialect if is_usual(self.head.dialect) else Dialect(delimiter=",")
         mark = dialect.delimiter or ","
-        return CsvForm(self.head.columns, mark, dialect.quote_char, skip=skip, multiline=multiline, broken=BROKEN)
+        return CsvForm(self.head.columns, mark, dialect.quote_char, skip=skip, multiline=multiline)
 
     def _layout(self) -> Layout:
         dialect = self.head.dialect

@@ -1,4 +1,4 @@
-"""A fair copy: the sound records of a text as every reader reads them, and a placeholder for each broken one."""
+"""A fair copy: each sound record of a text in a line of its own, and a placeholder for each broken one."""
 
 from __future__ import annotations
 
@@ -20,8 +20,10 @@ from pratique.sources.files.grammar import Grammar, csv_options, is_usual
 from pratique.sources.files.scratch import Scratch
 from pratique.sources.files.text import Text, read_chunks
 
-# How a placeholder begins, in every copy of this process: nobody who writes a file can know it.
+# How a placeholder begins, in every copy of this process, and a record whose fields stand there in hex: nobody who
+# writes a file can know it.
 BROKEN: Final = "\x01" + secrets.token_hex(16)
+ENCODED: Final = "\x01" + secrets.token_hex(16)
 # Limit: entries of the sparse index of one text (40 bytes each); above it every second one is dropped.
 _PLACES_MAX: Final = 1 << 17
 _CHUNK_BYTES: Final = 64 << 10
@@ -99,16 +101,26 @@ class Records:
         return cutter.offset
 
     def _fair(self, cut: Cut) -> bytes:
-        """A cut as it stands in the copy: every record ends with a line feed, line ends inside of quotes stay."""
+        """A cut as it stands in the copy, a line for each record: only so can it be read by several threads."""
         if cut.problem is not None:
             return f"{BROKEN}{cut.problem.encode().hex()}\n".encode()
+        if cut.records == 1:
+            record = cut.data.removesuffix(end_of(cut.data))
+            if b"\n" in record or b"\r" in record:
+                return self._encoded(record)
         if not is_usual(self.dialect):
             return self._rewritten(cut.data)
         if cut.records == 1:
-            return cut.data.removesuffix(end_of(cut.data)) + b"\n"
+            return record + b"\n"
         if b"\r" not in cut.data:
             return cut.data
         return cut.data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+    def _encoded(self, data: bytes) -> bytes:
+        """One record on several lines as one line."""
+        mark = (self.dialect.delimiter or ",") if is_usual(self.dialect) else ","
+        fields = next(csv.reader(io.StringIO(data.decode(), newline=""), **csv_options(self.dialect)))
+        return f"{ENCODED}{mark.join(value.encode().hex() for value in fields)}\n".encode()
 
     def _rewritten(self, data: bytes) -> bytes:
         """Records with the usual marks instead of their own."""
