@@ -14,7 +14,7 @@ import duckdb
 
 from pratique.destinations import queries, tables
 from pratique.destinations.duckdb_access import attached, side_files
-from pratique.destinations.refusals import refused
+from pratique.destinations.refusals import exists, refused
 from pratique.errors import DestinationMovedError, InternalError
 from pratique.failpoints import hit
 from pratique.interruption import interruptible
@@ -58,7 +58,7 @@ class DuckDBFile:
 
 def stored_markers(file: Path, timeout_seconds: float, condition: str, *values: object) -> tuple[Marker, ...]:
     """The markers of the file for which the condition holds, oldest first, by a connection of its own."""
-    if not file.exists():
+    if not exists(file):
         return ()
     with (
         queries.own_connection(_temporary(file)) as connection,
@@ -110,7 +110,7 @@ class DuckDBLookup:
         """Give the rows of `table` as a query on the connection of `keys`; None if there is no file or no table."""
         self._tables.add(_comparable(table))
         with ExitStack() as stack:
-            if not self._file.exists():
+            if not exists(self._file):
                 self._seen = self._seen or 0
                 yield None
                 return

@@ -274,8 +274,8 @@ def _free(folder: Path, attempt: int) -> Path:
 
 
 def _zstd() -> Any:
-    if sys.version_info >= (3, 14):
+    if sys.version_info >= (3, 14):  # pragma: no cover - which one is there depends on the version of Python
         from compression import zstd  # noqa: PLC0415  loaded when it is needed
-    else:
+    else:  # pragma: no cover - likewise
         from backports import zstd  # noqa: PLC0415
     return zstd
