@@ -117,9 +117,7 @@ def test_a_lock_file_that_cannot_be_read_is_tolerated(tmp_path: Path, content: b
 
 
 @pytest.mark.parametrize("host", ["elsewhere", socket.gethostname()])
-def test_a_holder_that_cannot_be_asked_is_believed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str
-) -> None:
+def test_a_holder_that_cannot_be_asked_is_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str) -> None:
     """A process on another host, or of another user of this one, counts as alive: it is named, and nobody cuts in."""
     path = tmp_path / "ledger.sqlite"
     with open_ledger(path) as ledger, ledger.begin("p", "dev"):

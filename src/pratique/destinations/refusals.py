@@ -36,7 +36,9 @@ def refused(place: Path, error: BaseException) -> PratiqueError:
     if "not a valid DuckDB database" in text or "encrypted database" in text:
         hint = "nothing was changed in this file: name another path, or put the right file there"
     elif any(word in text for word in ("WAL", "Corrupt database file", "magic bytes")):
-        hint = "the file is damaged: keep a copy of it (and of its .wal, if there is one), then restore it from a backup"
+        hint = (
+            "the file is damaged: keep a copy of it (and of its .wal, if there is one), then restore it from a backup"
+        )
     elif isinstance(error, duckdb.CatalogException | duckdb.BinderException):
         hint = "its tables are not as Pratique made them: put right what is named, then run again"
     if isinstance(error, OSError) and error.strerror:  # its own text names numbers of the system
