@@ -16,7 +16,7 @@ import pytest
 from pratique.destinations import open_destination
 from pratique.destinations.parquet_folder import FILE_ROWS
 from pratique.destinations.parquet_manifest import Manifest, newest, publish
-from pratique.errors import ConfigurationError, DestinationError
+from pratique.errors import ConfigurationError, DestinationError, InternalError
 from pratique.model import Column, DuckQuery, Target, Written
 from pratique.testing.destination_suite import SuiteRows, load, marker_of, rows_on, visible
 
@@ -167,9 +167,33 @@ def test_a_damaged_data_file(tmp_path):
     load(destination, "a1", [A], T)
     (part,) = tmp_path.rglob("part-*")
     part.write_bytes(part.read_bytes()[:-4] + b"NONE")
-    with pytest.raises(DestinationError, match=part.name) as caught:
+    with pytest.raises(DestinationError, match="another hash") as caught:
         visible(destination, "sales")
+    assert caught.value.where == str(part)
     assert "restore it from a backup" in caught.value.hint
+
+
+def test_a_connection_that_may_not_read_the_folder(tmp_path):
+    """An engine that was not given the destination's paths is refused; the sound files are not called damaged."""
+    destination = open_destination("parquet", tmp_path)
+    load(destination, "a1", [A], T)
+    with duckdb.connect() as connection:
+        connection.execute("SET enable_external_access = false")
+        keys = DuckQuery(connection, "SELECT 1 AS id")
+        with (
+            pytest.raises(DestinationError, match="Permission Error"),
+            destination.lookup().existing("sales", (), keys),
+        ):
+            pytest.fail("not reached")
+
+
+@pytest.mark.parametrize("kind", ["duckdb", "parquet"])
+def test_an_error_while_rows_are_looked_at_stays_what_it_is(kind, tmp_path):
+    """A promise of ours that did not hold is not put down to a destination whose files are sound."""
+    destination = open_destination(kind, tmp_path / "w")
+    load(destination, "a1", [A], T)
+    with pytest.raises(InternalError, match="ours"), destination.lookup().existing("sales", ("id",), None):
+        raise InternalError("ours")
 
 
 @pytest.mark.parametrize("kind", ["duckdb", "parquet"])

@@ -14,7 +14,7 @@ import duckdb
 
 from pratique.destinations import queries, tables
 from pratique.destinations.duckdb_access import attached, side_files
-from pratique.destinations.refusals import exists, refused
+from pratique.destinations.refusals import exists, is_damage, refused
 from pratique.errors import DestinationMovedError, InternalError
 from pratique.failpoints import hit
 from pratique.interruption import interruptible
@@ -119,7 +119,12 @@ class DuckDBLookup:
             )
             at = self._at or stack.enter_context(self._opened(connection))
             rows = self._rows(connection, at, table, columns)
-            yield rows
+            try:
+                yield rows
+            except InternalError as error:  # of the engine, for it cannot know whose file it reads
+                if is_damage(str(error)):
+                    raise refused(self._file, error) from error
+                raise
 
     @contextmanager
     def _opened(self, connection: duckdb.DuckDBPyConnection) -> Iterator[str]:

@@ -91,6 +91,13 @@ def _check_size(root: Path, files: Sequence[DataFile]) -> None:
             raise _damaged(path, f"{size} bytes, not {file.bytes}")
 
 
+def _check_content(root: Path, files: Sequence[DataFile]) -> None:
+    """Name a file that is not what was written; DuckDB verifies no checksum and stumbles, if at all, over its form."""
+    for file in files:
+        if _sha256(root / file.name) != file.sha256:
+            raise _damaged(root / file.name, "another hash")
+
+
 def _count(files: Sequence[DataFile]) -> int:
     return sum(file.rows for file in files)
 
@@ -141,8 +148,13 @@ class ParquetLookup:
                 source = _scan(self._root, found, found.files)
                 rows = queries.rows_of(connection, source, columns, dict(found.columns), table)
             except duckdb.Error as error:
+                _check_content(self._root, found.files)
                 raise refused(self._root, error) from error
-            yield rows
+            try:
+                yield rows
+            except InternalError:  # of the engine, for it cannot know whose files it reads
+                _check_content(self._root, found.files)
+                raise
 
     def check_unmoved(self, table: str, newest: int) -> None:
         """Raise DestinationMovedError if a load was committed into a table that was looked at, since it was."""
@@ -322,9 +334,7 @@ class ParquetLoad:
         touched = [file for file in table.files if str(self._root / file.name) in paths]
         if not touched:
             return table
-        for file in touched:  # DuckDB verifies no checksum, and what is copied must be what was written
-            if _sha256(self._root / file.name) != file.sha256:
-                raise _damaged(self._root / file.name, "another hash")
+        _check_content(self._root, touched)  # what is copied must be what was written
         columns = ", ".join(f"old.{identifier(column)}" for column in table.columns)
         rest = f"SELECT {columns} FROM {_scan(self._root, table, touched)} AS old {staying}"
         stays = tuple(file for file in table.files if file not in touched)

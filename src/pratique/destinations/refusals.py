@@ -35,7 +35,7 @@ def refused(place: Path, error: BaseException) -> PratiqueError:
     hint = "look at the file system and the permissions, then run again: nothing of this load is visible"
     if "not a valid DuckDB database" in text or "encrypted database" in text:
         hint = "nothing was changed in this file: name another path, or put the right file there"
-    elif any(word in text for word in ("WAL", "Corrupt database file", "magic bytes")):
+    elif is_damage(text):
         hint = (
             "the file is damaged: keep a copy of it (and of its .wal, if there is one), then restore it from a backup"
         )
@@ -52,6 +52,11 @@ def exists(place: Path) -> bool:
         return place.exists()
     except OSError as error:
         raise refused(place, error) from error
+
+
+def is_damage(text: str) -> bool:
+    """Whether DuckDB says that a database file is not what it wrote."""
+    return "Corrupt database file" in text or "WAL" in text
 
 
 def _is_full(error: BaseException, text: str) -> bool:
