@@ -22,6 +22,7 @@ from pratique.testing.destination_suite import SuiteRows, load, marker_of, rows_
 
 T = Target("sales")
 A = (1, "ann", "1.10")
+LOADER = Path(__file__).with_name("loader.py")
 LINKLESS = Path(__file__).with_name("linkless.py")
 NOBODY = 65534
 COLUMNS = "(id BIGINT, name VARCHAR, amount DECIMAL(12,2), _load_id VARCHAR)"
@@ -198,19 +199,23 @@ def test_an_error_while_rows_are_looked_at_stays_what_it_is(kind, tmp_path):
 
 @pytest.mark.parametrize("kind", ["duckdb", "parquet"])
 def test_the_disk_is_full_when_the_marker_comes(kind, tmp_path):
-    """Rows were written, their marker finds no space: neither is visible, no file of them stays; again is once."""
+    """Rows were written, their marker finds no space: neither is visible, and the place is free for other processes."""
     destination = open_destination(kind, tmp_path / "w")
     load(destination, "a1", [A], T)
     with duckdb.connect() as connection, destination.begin("b2") as opened:
         written = opened.write(rows_on(connection, [A], "b2"), T)
         with limited(resource.RLIMIT_FSIZE, 100), pytest.raises(DestinationError, match="no space left"):
             opened.commit(marker_of("b2", written, T))
-    assert [marker.load_id for marker in destination.markers("shop")] == ["a1"]
-    assert len(visible(destination, "sales")) == 1
-    assert len([*tmp_path.rglob("part-*")]) == (kind == "parquet")
+        opened.__exit__(None, None, None)  # the engine's connection stays open for the next load
+        elsewhere = [sys.executable, LOADER, kind, tmp_path / "w", "c3"]
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+        subprocess.run(elsewhere, env=environment, check=True, timeout=60)
+    assert [marker.load_id for marker in destination.markers("shop")] == ["a1", "c3"]
+    assert [name for (name,) in visible(destination, "sales", ("_load_id",))] == ["a1"] + ["c3"] * 20
+    assert len([*tmp_path.rglob("part-*")]) == 2 * (kind == "parquet")
     assert [*tmp_path.rglob("*.tmp")] == []
     load(destination, "b2", [A], T)
-    assert len(visible(destination, "sales")) == 2
+    assert len(visible(destination, "sales")) == 22
 
 
 def test_more_rows_than_one_file_holds(tmp_path):
