@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 from pratique.engines.duckdb_late import LateJudge, stored
 from pratique.engines.duckdb_rules import row_failure, shown_values
 from pratique.engines.duckdb_session import Session
@@ -139,7 +141,6 @@ class DuckStaged:
             "FROM staged s LEFT JOIN (SELECT rid, list([rule, n, low, high] ORDER BY rule) AS failed FROM late "
             f"GROUP BY rid) l ON s.rowid = l.rid WHERE {condition} ORDER BY s.rowid"
         )
-        decode = json.JSONDecoder(parse_float=str).raw_decode  # a decimal's digits stay as they are
         rules = self._rules
         shifts = [file.first_number - place.first for file, place in zip(self._files, self._extents, strict=True)]
         for rid, file, failed, malformed, raw, fields, late in self._session.stream(sql, _FETCH_ROWS):
@@ -147,8 +148,8 @@ class DuckStaged:
                 failures = [Failure("malformed", None, None, malformed, "quarantine")]
                 yield HeldRecord(file, rid + shifts[file], tuple(failures))
                 continue
-            values = None if raw is None else decode(raw)[0]
-            known = {} if fields is None else decode(fields)[0]
+            values = None if raw is None else _decoded(raw, typed=self._typed[file])
+            known = {} if fields is None else orjson.loads(fields)
             bindings = self._judges[file].bindings
             failures = [
                 row_failure(rules[abs(n) - 1], bindings, values or {}, known, unknown=n < 0) for n in failed or ()
@@ -195,6 +196,12 @@ def _per_file(values: list[str]) -> str:
     if len(values) <= 1:
         return values[0] if values else "NULL"
     return f"([{', '.join(values)}])[s._file + 1]"
+
+
+def _decoded(raw: str, *, typed: bool) -> dict[str, Any]:
+    """The raw values of a record; a decimal's digits stay as they are."""
+    found: dict[str, Any] = json.loads(raw, parse_float=str) if typed else orjson.loads(raw)
+    return found
 
 
 def _all_text(columns: Mapping[str, str]) -> bool:

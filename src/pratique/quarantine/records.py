@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from itertools import groupby, islice, zip_longest
 from typing import Any, Final
 
+import orjson
+
 from pratique.errors import InternalError
 from pratique.model import Cause, Failure, HeldRecord, Landed, LandedFile, RawRecord, Stamp
 from pratique.schema import Schema
@@ -151,9 +153,20 @@ def _same(judged: Any, read: Any) -> bool:
 def to_line(record: Mapping[str, Any]) -> bytes:
     """The record as one line of UTF-8 JSON, from which `json.loads` gives every text back exactly."""
     try:
-        return _READABLE.encode(record).encode() + b"\n"
-    except ValueError:  # a lone surrogate or a number that is not finite
+        if _holds_float(record):
+            return _READABLE.encode(record).encode() + b"\n"
+        return orjson.dumps(record, default=_plain, option=_ORJSON)
+    except (ValueError, TypeError):  # a lone surrogate, an integer beyond 64 bits, a number that is not finite
         return _ESCAPED.encode(_finite(record)).encode() + b"\n"
+
+
+def _holds_float(value: Any) -> bool:
+    """Whether there is a float in it: orjson, ten times as fast as json, makes null of one that is not finite."""
+    if isinstance(value, str):
+        return False
+    if isinstance(value, Mapping):
+        return any(map(_holds_float, value.values()))
+    return any(map(_holds_float, value)) if isinstance(value, list | tuple) else isinstance(value, float)
 
 
 def _plain(value: Any) -> Any:
@@ -180,8 +193,10 @@ def _bytes(text: str) -> bytes:
         return text.encode("utf-8", "surrogatepass")
 
 
-_READABLE: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, default=_plain)
-_ESCAPED: Final = json.JSONEncoder(default=_plain)
+_COMPACT: Final = (",", ":")
+_READABLE: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=_COMPACT, default=_plain)
+_ESCAPED: Final = json.JSONEncoder(separators=_COMPACT, default=_plain)
+_ORJSON: Final = orjson.OPT_APPEND_NEWLINE | orjson.OPT_PASSTHROUGH_DATETIME
 
 
 # --- what people see --------------------------------------------------------------------------------------------
