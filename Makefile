@@ -49,8 +49,9 @@ types: setup ## mypy --strict
 contract: setup ## who may import whom
 	$(BIN)/lint-imports
 
-test: setup ## all tests but the nightly ones, with branch coverage of at least 90 %
+test: setup ## all tests but the nightly ones, with branch coverage of at least 90 %, and whole where a promise hangs on it
 	$(BIN)/python -m pytest -m "not nightly" --cov --cov-report=term:skip-covered --cov-fail-under=90
+	$(BIN)/python scripts/check_coverage.py
 
 docs: setup ## generated reference pages are up to date
 	$(BIN)/python docs/generate.py --check

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from pratique.documents import KeyPath, load_document, read_scalar, resolve_secrets, reveal
+from pratique.documents import KeyPath, folder_of, load_document, read_scalar, resolve_secrets, reveal
 from pratique.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ class ConfigManager:
         """The files that make up this environment, weakest first."""
         folder = self.root / "config"
         found: dict[str, Path] = {}
-        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        for path in folder_of(folder):
             if path.suffix in _SUFFIXES:
                 if path.stem in found:
                     message = f"{found[path.stem].name} and {path.name} both configure {path.stem}"

@@ -110,15 +110,27 @@ def _display(path: Path) -> str:
         return str(path)
 
 
+def folder_of(folder: Path) -> list[Path]:
+    """What stands in a folder that people write, by name; nothing if there is no folder."""
+    try:
+        return sorted(folder.iterdir())
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise _unreadable(error, str(folder)) from error
+
+
+def _unreadable(error: OSError, name: str) -> ConfigurationError:
+    reason = error.strerror or type(error).__name__
+    return ConfigurationError(f"cannot be read: {reason}", where=name, hint="check the path and its rights")
+
+
 def _read_text(path: Path, name: str) -> str:
     try:
         with path.open("rb") as file:
             data = file.read(DOCUMENT_BYTES_MAX + 1)
     except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise ConfigurationError(
-            f"cannot be read: {reason}", where=name, hint="check the path and its rights"
-        ) from error
+        raise _unreadable(error, name) from error
     if len(data) > DOCUMENT_BYTES_MAX:
         raise ConfigurationError(
             "the file is larger than 1 MiB", where=name, hint="split it: one file per schema or pipeline"

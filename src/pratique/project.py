@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, NoReturn, cast
 
 from pratique.config_manager import ConfigManager
-from pratique.documents import KeyPath, load_document
+from pratique.documents import KeyPath, folder_of, load_document
 from pratique.errors import ConfigurationError
 from pratique.model import LINEAGE_COLUMNS, Disposition
 from pratique.schema import Dialect, Reference, Schema
@@ -162,7 +162,7 @@ class Project:
 def _files(folder: Path) -> dict[str, Path]:
     """YAML and JSON files of a folder by their stem; two files of one stem are an error."""
     found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+    for path in folder_of(folder):
         if path.suffix in _SUFFIXES and not path.name.startswith("."):
             if path.stem in found:
                 message = f"{found[path.stem].name} and {path.name} have the same name"

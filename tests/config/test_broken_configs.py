@@ -7,6 +7,7 @@ import re
 import pytest
 
 from pratique.errors import ConfigurationError
+from pratique.project import Project
 
 S = "schemas/users.yaml"
 P = "pipelines/daily.yaml"
@@ -31,6 +32,21 @@ def _stands_at(error: ConfigurationError, name: str, text: str, place: str) -> N
     rest = [*text.splitlines(), ""][line - 1][column - 1 :]
     assert rest.startswith(place), f"{error} points at {rest!r}"
     assert place or not text
+
+
+@pytest.mark.parametrize("name", ["config", "pipelines", "schemas"])
+def test_a_folder_that_cannot_be_read_is_told(tmp_path, name: str) -> None:
+    """A file, or a folder without rights, in place of one of the three folders is named, with what to check."""
+    for folder in {"config", "pipelines", "schemas"} - {name}:
+        (tmp_path / folder).mkdir()
+    if name != "pipelines":
+        (tmp_path / "pipelines" / "daily.yaml").write_text(_users(""))
+    if name != "config":
+        (tmp_path / "config" / "default.yaml").write_text('connections: {warehouse: {url: "duckdb://w.duckdb"}}\n')
+    (tmp_path / name).write_text("no folder")
+    with pytest.raises(ConfigurationError, match="cannot be read: Not a directory") as caught:
+        Project(tmp_path, "dev").pipeline("daily")
+    assert caught.value.where == str(tmp_path / name)
 
 
 SCHEMAS = [

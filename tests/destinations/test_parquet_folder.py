@@ -10,8 +10,8 @@ import pytest
 from pratique.destinations import open_destination
 from pratique.destinations.parquet_manifest import Manifest, newest, publish
 from pratique.errors import DestinationError, DestinationLockedError, DestinationMovedError
-from pratique.model import Target
-from pratique.testing.destination_suite import load, visible
+from pratique.model import Target, Written
+from pratique.testing.destination_suite import load, marker_of, visible
 
 T = Target("sales")
 A = (1, "ann", "1.10")
@@ -106,7 +106,7 @@ def test_two_writers_cannot_publish_one_number(root):
     load(open_destination("parquet", root), "a1", [A], T)
     before = (root / "_manifest" / "000000000001.json").read_bytes()
     with pytest.raises(DestinationMovedError):
-        publish(root, Manifest(1), lambda: None)
+        publish(root, Manifest(1, {}, marker_of("b2", Written(0), T)), lambda: None)
     assert (root / "_manifest" / "000000000001.json").read_bytes() == before
     assert not list(root.rglob("*.tmp"))
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 from pratique.errors import AlreadyRunningError, StateError
 from pratique.ledger import open_ledger
 from pratique.ledger.base import Ledger
+from pratique.ledger.lock import holder
 
 _HEAD = """
 import sys, time
@@ -97,7 +100,10 @@ def test_a_killed_holder_frees_the_pipeline(tmp_path: Path) -> None:
             assert run.unfinished == (held,)
 
 
-@pytest.mark.parametrize("content", [b"\xff\xfe", b"[]", b'{"pid": 1'])
+@pytest.mark.parametrize(
+    "content",
+    [b"\xff\xfe", b"[]", b'{"pid": 1', b'{"host": "elsewhere"}', b'{"host": "h", "pid": 1e999}', b"{}"],
+)
 def test_a_lock_file_that_cannot_be_read_is_tolerated(tmp_path: Path, content: bytes) -> None:
     """Who holds the lock without saying so is still respected, and a second start still gets a clear error."""
     path = tmp_path / "ledger.sqlite"
@@ -108,6 +114,27 @@ def test_a_lock_file_that_cannot_be_read_is_tolerated(tmp_path: Path, content: b
                 ledger.begin("p", "dev")
         with ledger.begin("p", "dev") as run:
             assert len(run.unfinished) == 1
+
+
+@pytest.mark.parametrize("host", ["elsewhere", socket.gethostname()])
+def test_a_holder_that_cannot_be_asked_is_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    """A process on another host, or of another user of this one, counts as alive: it is named, and nobody cuts in."""
+    path = tmp_path / "ledger.sqlite"
+    with open_ledger(path) as ledger, ledger.begin("p", "dev"):
+        lock = tmp_path / "locks" / "p.lock"
+        lock.write_text(json.dumps({"pid": 1, "host": host, "since": "noon", "run_id": "7f3a91"}))
+        with pytest.raises(AlreadyRunningError, match=f"process 1 on {host} runs p since noon") as caught:
+            ledger.begin("p", "dev")
+        assert caught.value.facts["pid"] == 1
+        monkeypatch.chdir(lock.parent)
+        for name in (lock, lock.parent):
+            name.chmod(0o777)
+        users = os.getresuid()
+        try:
+            os.setresuid(users[0] or 65534, users[1] or 65534, -1)  # no simple user may signal process 1
+            assert holder(Path(lock.name)) is not None
+        finally:
+            os.setresuid(*users)
 
 
 def test_eight_writers_at_once_meet_no_busy_error(tmp_path: Path) -> None:

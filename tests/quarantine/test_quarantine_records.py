@@ -148,6 +148,8 @@ def test_values_without_a_form_in_json_are_told_as_text() -> None:
         "n": ["nan", {"i": "-inf"}],
         "m": {"k": 1},
     }
+    del values["n"]  # without a float the line is written by other code
+    assert json.loads(to_line({"values": values}))["values"].items() < read["values"].items()
 
 
 def _errors(*failures: Failure) -> list[dict[str, Any]]:

@@ -117,8 +117,9 @@ def test_an_error_while_records_stream_leaves_nothing(shop) -> None:
 def test_a_folder_that_cannot_be_made_is_told(shop) -> None:
     """A file where the quarantine should be is an error that names it, before anything is loaded."""
     shop.quarantine.folder.write_text("in the way")
-    with pytest.raises(StateError, match=str(shop.quarantine.folder)):
+    with pytest.raises(StateError, match=str(shop.quarantine.folder)) as caught:
         shop.quarantine.write("shop", _LOAD, 1, _plain(1))
+    assert "is a folder that may be written" in caught.value.hint
 
 
 def test_many_blocks_make_one_segment(shop) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from pratique.events import Event, FileHeld, LoadCommitted
 from pratique.ingestion import run_pipeline
 from pratique.model import RunReport, SourceReport
 from pratique.project import Project
@@ -177,3 +178,18 @@ def test_a_retyped_column_is_refused_by_its_name(folder):
     assert (source.problem.code, source.problem.exit_code) == ("destination", 4)
     assert "id is BIGINT, not VARCHAR" in source.problem.message
     assert project.rows() == "1,a"
+
+
+def test_a_held_file_is_told_once(folder):
+    """However many loads a run has, whoever listens hears of a file that cannot be read once, and the others go in."""
+    project = folder(PLAIN)
+    project.words("on_new_version: replace")
+    project.put("a", "1,a")
+    (project.root / "in" / "b.csv").write_bytes(b"id,w\n2,b\n")
+    project.put("c", "3,c")
+    heard: list[Event] = []
+    report = run_pipeline(Project(project.root, "dev"), "p", emit=heard.append)
+    assert report.exit_code == 8
+    assert project.rows() == "1,a 3,c"
+    assert len([event for event in heard if isinstance(event, LoadCommitted)]) == 2
+    assert [event.file for event in heard if isinstance(event, FileHeld)] == ["in/b.csv"]

@@ -1,5 +1,6 @@
 """Rows and quarantine are written side by side: whichever fails, nothing is visible, and the next run makes it good."""
 
+import shutil
 import threading
 from pathlib import Path
 
@@ -208,3 +209,24 @@ def test_files_of_one_load_cannot_be_replaced_one_by_one(tmp_path):
     report = run(rig)
     assert "loaded together with 1 other files" in report.sources[0].problem.message
     assert sorted(rig.rows()) == before
+
+
+@pytest.mark.parametrize("kind", ["duckdb", "parquet"])
+def test_damage_that_judging_meets_is_told_to_the_destination_owner(tmp_path, kind):
+    """Wherever a bit of the destination flipped: if a run meets it, it names the place and the backup, and loads nothing."""
+    rig = Rig(tmp_path / "sound", kind)
+    rig.add_file("a.csv", rows=2_000)
+    assert rig.run() == 0
+    text = (rig.root / "in" / "a.csv").read_text()
+    (rig.root / "in" / "b.csv").write_text(text + "1,1,new\n")  # every key of the table is met
+    [file] = [*rig.root.glob("out.duckdb"), *rig.root.glob("out/**/part-*")]
+    sound, told = file.read_bytes(), []
+    for at in range(6, len(sound), 1 << 16) if kind == "duckdb" else (6, len(sound) - 20):
+        damaged = shutil.copytree(rig.root, tmp_path / str(at))
+        (damaged / file.relative_to(rig.root)).write_bytes(sound[:at] + bytes([sound[at] ^ 255]) + sound[at + 1 :])
+        report = run_pipeline(Project(damaged, "dev"), "orders")
+        problems = [report.problem, *(source.problem for source in report.sources)]
+        told += [(report.exit_code, problem.code, problem.hint) for problem in problems if problem]
+    assert len(told) > 1
+    assert {(code, name) for code, name, _ in told} == {(4, "destination")}
+    assert all("backup" in hint or "right file there" in hint for _, _, hint in told), told

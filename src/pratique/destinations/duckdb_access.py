@@ -15,7 +15,7 @@ from typing import Final
 
 import duckdb
 
-from pratique.destinations.refusals import locked, refused
+from pratique.destinations.refusals import exists, locked, refused
 from pratique.errors import DestinationError, DestinationLockedError
 from pratique.failpoints import hit
 from pratique.schema.sql import identifier, literal
@@ -91,10 +91,10 @@ def _create(file: Path) -> None:
     A fault while DuckDB writes the first blocks of a file leaves one that blocks every later run, so it is born under
     a temporary name and appears whole.
     """
-    if file.exists():
+    if exists(file):
         return
     wal = file.with_name(file.name + ".wal")
-    if wal.exists():
+    if exists(wal):
         raise DestinationError(
             "the database file is gone, but its write-ahead log is there",
             hint=f"put the database file back, or move {wal.name} away",
@@ -117,19 +117,21 @@ def _create(file: Path) -> None:
 
 
 def _publish(young: Path, file: Path) -> None:
-    try:
-        with suppress(FileExistsError):  # another process was faster: its file is as good
+    """Give the database its name. If another process was faster, its file is as good."""
+    with suppress(FileExistsError):
+        try:
             os.link(young, file)
-    except OSError as error:
-        if error.errno not in {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS}:
-            raise
-        if not file.exists():  # a file system without links
+        except OSError as error:
+            if error.errno not in {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS}:
+                raise
+            # A file system without links: the name is claimed first, for a rename would replace another's database.
+            os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
             young.rename(file)
 
 
 def _remove_leftovers(file: Path) -> None:
     """Remove what killed processes left while they created this file."""
-    pattern = re.compile(re.escape(f".{file.name}.creating-") + r"(\d+)(\.wal|\.tmp)?")
+    pattern = re.compile(re.escape(f".{file.name}.creating-") + r"(\d{1,9})(\.wal|\.tmp)?")
     for path in file.parent.iterdir():
         found = pattern.fullmatch(path.name)
         if found and (int(found[1]) == os.getpid() or not _alive(int(found[1]))):
@@ -141,7 +143,7 @@ def _alive(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except (PermissionError, OverflowError):
+    except PermissionError:  # it lives, under another user
         return True
     return True
 

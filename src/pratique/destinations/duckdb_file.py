@@ -14,7 +14,7 @@ import duckdb
 
 from pratique.destinations import queries, tables
 from pratique.destinations.duckdb_access import attached, side_files
-from pratique.destinations.refusals import refused
+from pratique.destinations.refusals import exists, is_damage, refused
 from pratique.errors import DestinationMovedError, InternalError
 from pratique.failpoints import hit
 from pratique.interruption import interruptible
@@ -58,7 +58,7 @@ class DuckDBFile:
 
 def stored_markers(file: Path, timeout_seconds: float, condition: str, *values: object) -> tuple[Marker, ...]:
     """The markers of the file for which the condition holds, oldest first, by a connection of its own."""
-    if not file.exists():
+    if not exists(file):
         return ()
     with (
         queries.own_connection(_temporary(file)) as connection,
@@ -110,7 +110,7 @@ class DuckDBLookup:
         """Give the rows of `table` as a query on the connection of `keys`; None if there is no file or no table."""
         self._tables.add(_comparable(table))
         with ExitStack() as stack:
-            if not self._file.exists():
+            if not exists(self._file):
                 self._seen = self._seen or 0
                 yield None
                 return
@@ -119,7 +119,12 @@ class DuckDBLookup:
             )
             at = self._at or stack.enter_context(self._opened(connection))
             rows = self._rows(connection, at, table, columns)
-            yield rows
+            try:
+                yield rows
+            except InternalError as error:  # of the engine, for it cannot know whose file it reads
+                if is_damage(str(error)):
+                    raise refused(self._file, error) from error
+                raise
 
     @contextmanager
     def _opened(self, connection: duckdb.DuckDBPyConnection) -> Iterator[str]:

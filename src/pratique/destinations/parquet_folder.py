@@ -16,7 +16,7 @@ import duckdb
 
 from pratique.destinations import parquet_manifest, queries, tables
 from pratique.destinations.parquet_manifest import DataFile, Manifest, Table
-from pratique.destinations.refusals import refused
+from pratique.destinations.refusals import exists, refused
 from pratique.errors import ConfigurationError, DestinationError, DestinationMovedError, InternalError
 from pratique.failpoints import hit
 from pratique.interruption import interruptible
@@ -91,6 +91,13 @@ def _check_size(root: Path, files: Sequence[DataFile]) -> None:
             raise _damaged(path, f"{size} bytes, not {file.bytes}")
 
 
+def _check_content(root: Path, files: Sequence[DataFile]) -> None:
+    """Name a file that is not what was written; DuckDB verifies no checksum and stumbles, if at all, over its form."""
+    for file in files:
+        if _sha256(root / file.name) != file.sha256:
+            raise _damaged(root / file.name, "another hash")
+
+
 def _count(files: Sequence[DataFile]) -> int:
     return sum(file.rows for file in files)
 
@@ -121,37 +128,42 @@ class ParquetLookup:
         name = _table_name(table)
         self._tables.add(name.casefold())
         with ExitStack() as stack:
-            if not (self._root / parquet_manifest.FOLDER).is_dir():
+            if not exists(self._root / parquet_manifest.FOLDER):
                 self._seen = self._seen or 0
                 yield None
                 return
             stack.enter_context(parquet_manifest.held(self._root, exclusive=False, timeout_seconds=self._timeout))
-            state = parquet_manifest.newest(self._root)
+            newest = parquet_manifest.newest(self._root)
             if self._seen is None:
-                self._seen = state.sequence
-            if name not in state.tables:
+                self._seen = newest.sequence if newest else 0
+            if not newest or name not in newest.tables:
                 yield None
                 return
             connection = (
                 keys.connection if keys else stack.enter_context(queries.own_connection(self._root / "_temporary"))
             )
-            found = state.tables[name]
+            found = newest.tables[name]
             _check_size(self._root, found.files)
             try:
                 source = _scan(self._root, found, found.files)
                 rows = queries.rows_of(connection, source, columns, dict(found.columns), table)
             except duckdb.Error as error:
+                _check_content(self._root, found.files)
                 raise refused(self._root, error) from error
-            yield rows
+            try:
+                yield rows
+            except InternalError:  # of the engine, for it cannot know whose files it reads
+                _check_content(self._root, found.files)
+                raise
 
-    def check_unmoved(self, table: str, state: Manifest) -> None:
+    def check_unmoved(self, table: str, newest: int) -> None:
         """Raise DestinationMovedError if a load was committed into a table that was looked at, since it was."""
         if self._seen is None:
             return
         judged = self._tables | {_table_name(table).casefold()}
-        for number in range(self._seen + 1, state.sequence + 1):
+        for number in range(self._seen + 1, newest + 1):
             marker = Manifest.from_file(parquet_manifest.manifest_path(self._root, number)).marker
-            if marker and _table_name(marker.table).casefold() in judged:
+            if _table_name(marker.table).casefold() in judged:
                 raise DestinationMovedError(
                     f"run {marker.run_id[:6]} committed into {marker.table} after the rows were judged",
                     hint="run again: the rows are judged against the table as it is now",
@@ -168,7 +180,7 @@ class ParquetLoad:
         self._load_id = load_id
         self._judged_against = judged_against
         self._stack = ExitStack()
-        self._before = Manifest()
+        self._newest = 0  # sequence of the state on which this load builds
         self._tables: dict[str, Table] = {}
         self._stored: Marker | None = None
         self._superseded: set[str] = set()
@@ -182,8 +194,8 @@ class ParquetLoad:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        published = parquet_manifest.manifest_path(self._root, self._before.sequence + 1).exists()
-        if not published:  # asked of the disk: an interrupt may come between publishing and knowing it
+        # What became of it is asked of the disk: an interrupt may come between publishing and knowing it.
+        if self._parts and not exists(parquet_manifest.manifest_path(self._root, self._newest + 1)):
             for path in self._parts:
                 with suppress(OSError):  # the next load removes what is left
                     path.unlink(missing_ok=True)
@@ -202,7 +214,7 @@ class ParquetLoad:
                 return self._stored.written
             self._broken = True
             if isinstance(self._judged_against, ParquetLookup):
-                self._judged_against.check_unmoved(target.table, self._before)
+                self._judged_against.check_unmoved(target.table, self._newest)
             with ExitStack() as stack:
                 given = rows.duckdb.connection if rows.duckdb else None
                 connection = given or stack.enter_context(queries.own_connection(self._root / "_temporary"))
@@ -229,8 +241,7 @@ class ParquetLoad:
             if self._superseded:
                 old = (other for other in parquet_manifest.markers(self._root) if other.load_id in self._superseded)
                 tables.check_superseded(marker, old)
-            sequence = self._before.sequence + 1
-            marker = replace(marker, committed_at=datetime.now(UTC).isoformat(), sequence=sequence)
+            marker = replace(marker, committed_at=datetime.now(UTC).isoformat(), sequence=self._newest + 1)
             self._write_marker(marker)
         except OSError as error:
             raise refused(self._root, error) from error
@@ -247,12 +258,12 @@ class ParquetLoad:
             parquet_manifest.sync(self._root)
             parquet_manifest.sync(self._root.parent)
         self._stack.enter_context(parquet_manifest.held(self._root, exclusive=True, timeout_seconds=self._timeout))
-        self._before = parquet_manifest.newest(self._root)
-        self._tables = dict(self._before.tables)
+        if newest := parquet_manifest.newest(self._root):
+            self._newest, self._tables = newest.sequence, dict(newest.tables)
         found = (marker for marker in parquet_manifest.markers(self._root) if marker.load_id == self._load_id)
         self._stored = next(found, None)
         if not self._stored:
-            parquet_manifest.tidy(self._root, self._before)
+            parquet_manifest.tidy(self._root)
         self._opened = True
         hit("load.opened")
 
@@ -323,9 +334,7 @@ class ParquetLoad:
         touched = [file for file in table.files if str(self._root / file.name) in paths]
         if not touched:
             return table
-        for file in touched:  # DuckDB verifies no checksum, and what is copied must be what was written
-            if _sha256(self._root / file.name) != file.sha256:
-                raise _damaged(self._root / file.name, "another hash")
+        _check_content(self._root, touched)  # what is copied must be what was written
         columns = ", ".join(f"old.{identifier(column)}" for column in table.columns)
         rest = f"SELECT {columns} FROM {_scan(self._root, table, touched)} AS old {staying}"
         stays = tuple(file for file in table.files if file not in touched)
@@ -347,7 +356,7 @@ class ParquetLoad:
                     if writer is not None:
                         writer.close()
                     load = re.sub("[^0-9A-Za-z]", "", self._load_id)[:8] or "0"
-                    number = f"{self._before.sequence + 1:012d}-{len(self._parts)}"
+                    number = f"{self._newest + 1:012d}-{len(self._parts)}"
                     self._parts.append(folder / f"part-{load}-{number}.parquet")
                     rows.append(0)
                     writer = pq.ParquetWriter(
@@ -377,8 +386,7 @@ def _whole_groups(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:
 
     waiting: list[pa.RecordBatch] = []
     for batch in batches:
-        if batch.num_rows:
-            waiting.append(batch)
+        waiting.append(batch)
         if sum(item.num_rows for item in waiting) >= tables.BATCH_ROWS:
             yield pa.Table.from_batches(waiting)
             waiting = []

@@ -14,7 +14,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -50,15 +50,15 @@ class Table:
 class Manifest:
     """The state after one commit. `trimmed` ones are old: only their marker is left."""
 
-    sequence: int = 0
-    tables: Mapping[str, Table] = field(default_factory=dict)
-    marker: Marker | None = None
+    sequence: int
+    tables: Mapping[str, Table]
+    marker: Marker
     trimmed: bool = False
 
     def to_bytes(self) -> bytes:
         """JSON with a hash of itself, so that a flipped bit is noticed."""
         tables = {name: asdict(table) for name, table in self.tables.items()}
-        marker = json.loads(self.marker.to_json()) if self.marker else None
+        marker = json.loads(self.marker.to_json())
         state = {"sequence": self.sequence, "trimmed": self.trimmed, "marker": marker, "tables": tables}
         return json.dumps({"sha256": _hash(state), "state": state}, ensure_ascii=False).encode()
 
@@ -69,14 +69,17 @@ class Manifest:
             data = json.loads(path.read_bytes())
             state = data["state"]
             if data["sha256"] != _hash(state):
-                raise DestinationError("the manifest is damaged", hint="restore it from a backup", where=str(path))
+                raise _damaged(path)
+            marker = Marker.from_json(json.dumps(state["marker"]))
+            return cls(state["sequence"], _tables(state), marker, state["trimmed"])
         except OSError as error:
             raise refused(path, error) from error
         except (ValueError, KeyError, TypeError) as error:
-            raise DestinationError(
-                "the manifest is damaged", hint="restore it from a backup", where=str(path)
-            ) from error
-        return cls(state["sequence"], _tables(state), _marker(state), state["trimmed"])
+            raise _damaged(path) from error
+
+
+def _damaged(path: Path) -> DestinationError:
+    return DestinationError("the manifest is damaged", hint="restore it from a backup", where=str(path))
 
 
 def _tables(state: Mapping[str, Any]) -> dict[str, Table]:
@@ -84,10 +87,6 @@ def _tables(state: Mapping[str, Any]) -> dict[str, Table]:
         name: Table(table["columns"], tuple(DataFile(**file) for file in table["files"]))
         for name, table in state["tables"].items()
     }
-
-
-def _marker(state: Mapping[str, Any]) -> Marker | None:
-    return Marker.from_json(json.dumps(state["marker"])) if state["marker"] else None
 
 
 def _hash(state: Mapping[str, Any]) -> str:
@@ -110,18 +109,15 @@ def manifest_path(root: Path, number: int) -> Path:
     return root / FOLDER / f"{number:012d}.json"
 
 
-def newest(root: Path) -> Manifest:
-    """The state that is true now; an empty one if nothing was ever published."""
+def newest(root: Path) -> Manifest | None:
+    """The state that is true now; None if nothing was ever published."""
     published = numbers(root)
-    return Manifest.from_file(manifest_path(root, published[-1])) if published else Manifest()
+    return Manifest.from_file(manifest_path(root, published[-1])) if published else None
 
 
 def markers(root: Path) -> Iterator[Marker]:
     """Every committed marker, oldest first."""
-    for number in numbers(root):
-        marker = Manifest.from_file(manifest_path(root, number)).marker
-        if marker:
-            yield marker
+    return (Manifest.from_file(manifest_path(root, number)).marker for number in numbers(root))
 
 
 def publish(root: Path, manifest: Manifest, about_to: Callable[[], None]) -> None:
@@ -172,7 +168,7 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def tidy(root: Path, state: Manifest) -> None:
+def tidy(root: Path) -> None:
     """Under the exclusive lock: remove what killed loads left and what no kept state names; trim old manifests.
 
     Only files whose names we give are touched.
@@ -188,7 +184,7 @@ def tidy(root: Path, state: Manifest) -> None:
         young.replace(path)
     for path in (root / FOLDER).glob("*.tmp"):
         path.unlink()
-    kept = [state, *(Manifest.from_file(manifest_path(root, number)) for number in published[-KEPT:-1])]
+    kept = [Manifest.from_file(manifest_path(root, number)) for number in published[-KEPT:]]
     live = {root / file.name for manifest in kept for table in manifest.tables.values() for file in table.files}
     for path in root.rglob("part-*.parquet"):
         if path not in live and _PART.fullmatch(path.name):

@@ -35,11 +35,28 @@ def refused(place: Path, error: BaseException) -> PratiqueError:
     hint = "look at the file system and the permissions, then run again: nothing of this load is visible"
     if "not a valid DuckDB database" in text or "encrypted database" in text:
         hint = "nothing was changed in this file: name another path, or put the right file there"
-    elif "WAL" in text:
-        hint = "keep a copy of the file and its .wal, then restore both from a backup"
+    elif is_damage(text):
+        hint = (
+            "the file is damaged: keep a copy of it (and of its .wal, if there is one), then restore it from a backup"
+        )
+    elif isinstance(error, duckdb.CatalogException | duckdb.BinderException):
+        hint = "its tables are not as Pratique made them: put right what is named, then run again"
     if isinstance(error, OSError) and error.strerror:  # its own text names numbers of the system
         text = f"cannot be used: {error.strerror}" + (f" ({error.filename})" if error.filename else "")
     return DestinationError(text, hint=hint, where=str(place))
+
+
+def exists(place: Path) -> bool:
+    """Whether something is there; a refusal if we may not even ask."""
+    try:
+        return place.exists()
+    except OSError as error:
+        raise refused(place, error) from error
+
+
+def is_damage(text: str) -> bool:
+    """Whether DuckDB says that a database file is not what it wrote."""
+    return "Corrupt database file" in text or "WAL" in text
 
 
 def _is_full(error: BaseException, text: str) -> bool:

@@ -230,15 +230,13 @@ class PipelineRun:
 
     def _judged_again(self, load: _Load, progress: _Progress) -> None:
         """Judge and load, anew if another pipeline committed into the table meanwhile."""
-        for again in range(1, JUDGED_AGAIN_MAX + 1):
+        for again in range(1, JUDGED_AGAIN_MAX):
             try:
                 return self._load(load, progress)
             except DestinationMovedError as error:
-                if again == JUDGED_AGAIN_MAX:
-                    raise
                 problem, source = problem_of(error), load.plan.name
                 self.tell(LoadRetried, source=source, load_id=load.stamp.load_id, attempt=again, problem=problem)
-        return None
+        return self._load(load, progress)
 
     def _described(self, plan: SourcePlan, landed: Landed) -> _Load:
         replaced = self._replaced(plan, landed)

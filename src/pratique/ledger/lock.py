@@ -69,11 +69,12 @@ def holder(path: Path) -> dict[str, Any] | None:
     """Who wrote itself into the lock file and lives, as far as this host can know; None if nobody did."""
     try:
         found: dict[str, Any] = json.loads(path.read_bytes())
+        pid = int(found["pid"])
         if found["host"] == socket.gethostname():
-            os.kill(int(found["pid"]), 0)
+            os.kill(pid, 0)
     except PermissionError:  # it lives, under another user
         return found
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
         return None
     return found
 

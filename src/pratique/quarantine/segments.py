@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -129,10 +130,12 @@ class Quarantine:
         except OSError as error:
             there = next(place for place in (self.folder, *self.folder.parents) if place.exists())
             free = shutil.disk_usage(there).free
+            full = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+            act = f"make room (df -h {there})" if full else f"check that {there} is a folder that may be written"
             raise StateError(
                 f"cannot write the quarantine {self.folder}: {error.strerror} ({free / 1e6:,.1f} MB free); "
                 "nothing of this load was loaded",
-                hint=f"make room (df -h {there}) or move the state folder (state.path), then run again",
+                hint=f"{act} or move the state folder (state.path), then run again",
                 facts={"path": str(self.folder), "free_bytes": free},
             ) from error
 
@@ -274,8 +277,8 @@ def _free(folder: Path, attempt: int) -> Path:
 
 
 def _zstd() -> Any:
-    if sys.version_info >= (3, 14):
+    if sys.version_info >= (3, 14):  # pragma: no cover - which one is there depends on the version of Python
         from compression import zstd  # noqa: PLC0415  loaded when it is needed
-    else:
+    else:  # pragma: no cover - likewise
         from backports import zstd  # noqa: PLC0415
     return zstd
