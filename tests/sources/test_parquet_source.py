@@ -6,15 +6,15 @@ import duckdb
 import pytest
 
 from pratique.model import ParquetForm, Position
-from pratique.schema import Field, Schema
+from pratique.schema import Field, FieldType, Schema
 from pratique.sources import open_source
 
 SCHEMA = Schema("s", 1, (Field("a"), Field("at"), Field("price")))
 
 
-def landed(folder: Path, path: str = "*.parquet"):
+def landed(folder: Path, path: str = "*.parquet", schema: Schema = SCHEMA):
     """Land the Parquet files of a folder."""
-    return open_source("s", path=path, base=folder, format="parquet", schema=SCHEMA).land(Position())
+    return open_source("s", path=path, base=folder, format="parquet", schema=schema).land(Position())
 
 
 @pytest.fixture
@@ -51,7 +51,8 @@ def test_moments_beyond_python_are_given_back_as_text(tmp_path):
         "SELECT 1 AS a, '2020-01-01 00:00:00.123456789'::TIMESTAMP_NS AS at, "
         "{'when': ['2020-01-01 00:00:00.5'::TIMESTAMP_NS], far: '20000-01-01'::DATE} AS price"
     ).write_parquet(str(tmp_path / "a.parquet"))
-    result = landed(tmp_path)
+    nested = Schema("s", 1, (Field("a"), Field("at"), Field("price", FieldType("json"))))
+    result = landed(tmp_path, schema=nested)
     (record,) = result.reader.records(result.parts[0], result.files[0], [1])
     assert record.values == {
         "a": 1,
