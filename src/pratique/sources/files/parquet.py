@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import Any, NoReturn
 
 from pratique.errors import SourceError
 from pratique.model import ParquetForm, RawRecord
@@ -13,16 +12,10 @@ from pratique.schema import Schema
 from pratique.schema.binding import bind
 from pratique.sources.base import ReadLimits
 from pratique.sources.files.header import check_header
-from pratique.sources.files.parquet_pages import AGAIN, Pages, check_pages
+from pratique.sources.files.parquet_footer import AGAIN, read_footer
+from pratique.sources.files.parquet_pages import Pages, check_pages
 from pratique.sources.files.parquet_types import check_kinds, check_types, finer_than_microseconds, int96_columns
 from pratique.sources.files.survey import BATCH_RECORDS, Survey, fingerprint, python_rows
-
-if TYPE_CHECKING:
-    pass
-
-_TAIL_BYTES: Final = 8  # the length of the footer, and the magic
-_FOOTER_BYTES_MAX: Final = 64 << 20  # Limit: a footer is parsed as a whole, into some times its size
-_ROW_GROUPS_MAX: Final = 20_000  # Limit: the engine takes about 1 ms for each, however small it is
 
 
 def survey_parquet(handle: int, path: Path, schema: Schema, limits: ReadLimits) -> Survey:
@@ -44,52 +37,25 @@ def _surveyed(handle: int, path: Path, schema: Schema, limits: ReadLimits, ident
 
     if set("*?[{") & set(str(path)) or not str(path).isprintable():
         raise SourceError("its name has characters that the reader takes for a pattern", hint="rename it")
-    end = _footer_begin(handle, identity[1])
+    footer = read_footer(handle, identity[1])
     try:
         with pq.ParquetFile(path) as file:
-            metadata = file.metadata
-            if metadata.num_row_groups > _ROW_GROUPS_MAX:
-                raise SourceError(
-                    f"it has {metadata.num_row_groups:,} row groups, more than {_ROW_GROUPS_MAX:,}",
-                    hint="have it written with more rows in each, or as several files",
-                )
             header = tuple(file.schema_arrow.names)
             check_header(schema, header, limits.columns_max)
             wanted = set(bind(schema, header).columns.values())
             check_types(file, wanted)
-            pages = check_pages(handle, metadata, end, limits)
             int96 = int96_columns(file, wanted)
+        pages = check_pages(handle, footer, limits)
         nanoseconds = finer_than_microseconds(path, int96)
     except (OSError, ValueError, pa.ArrowException) as error:
         _incomplete(error)
     kinds, records = _as_the_engine_reads(path, header, nanoseconds=nanoseconds)
-    if records != metadata.num_rows:
-        raise SourceError(f"its footer is read as {metadata.num_rows:,} rows, and as {records:,}", hint=AGAIN)
+    if records != footer.rows:
+        raise SourceError(f"its footer is read as {footer.rows:,} rows, and as {records:,}", hint=AGAIN)
     columns = {name: kind for name, kind in kinds.items() if name in wanted} or kinds
     check_kinds(schema, columns, int96)
     notices = (_unverified(pages),) if pages.with_checksum < pages.count else ()
     return Survey(*identity, records, ParquetForm(columns, nanoseconds), _Records(path), notices=notices)
-
-
-def _footer_begin(handle: int, size: int) -> int:
-    """Where the footer begins; SourceError if there is none that could be read."""
-    head, tail = os.pread(handle, 4, 0), os.pread(handle, _TAIL_BYTES, max(0, size - _TAIL_BYTES))
-    if b"PARE" in {head, tail[4:]}:
-        raise SourceError("it is encrypted", hint="have it written without encryption")
-    if size == 0:
-        raise SourceError("it is no complete Parquet file: it is empty", hint=AGAIN)
-    if head != b"PAR1":
-        raise SourceError(
-            f"it is no complete Parquet file: it begins with {head!r}", hint="check what was sent, and `format`"
-        )
-    footer = int.from_bytes(tail[:4], "little")
-    if tail[4:] != b"PAR1" or footer > size - _TAIL_BYTES - 4:
-        raise SourceError("it is no complete Parquet file: its end is missing or damaged", hint=AGAIN)
-    if footer > _FOOTER_BYTES_MAX:
-        raise SourceError(
-            f"its footer has {footer:,} bytes, more than {_FOOTER_BYTES_MAX:,}", hint="have it written as several files"
-        )
-    return size - _TAIL_BYTES - footer
 
 
 def _incomplete(error: Exception) -> NoReturn:
