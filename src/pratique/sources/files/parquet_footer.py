@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from pratique.errors import SourceError
-from pratique.sources.files.thrift import CompactReader
+from pratique.sources.files.thrift import CompactReader, TooManyEntriesError
 
 AGAIN: Final = "have it sent again"
 MAGIC: Final = b"PAR1"
 _TAIL_BYTES: Final = 8  # the length of the footer, and the magic
-_FOOTER_BYTES_MAX: Final = 64 << 20  # Limit: a footer is parsed as a whole, into some times its size
-_ROW_GROUPS_MAX: Final = 20_000  # Limit: the engine takes about 1 ms for each, however small it is
+_FOOTER_BYTES_MAX: Final = 32 << 20  # Limit: a footer is parsed as a whole, 1 s for 2 MB, into some times its size
+_ENTRIES_MAX: Final = 10_000  # Limit: of row groups the engine takes about 1 ms for each, however small it is
 _REPEATED: Final = 2
 _DECIMAL, _CONVERTED_DECIMAL = 5, 5  # the logical type's field, and the converted type
 
@@ -42,9 +42,14 @@ class Footer:
 def read_footer(handle: int, size: int) -> Footer:
     """The footer of a file of `size` bytes; SourceError if there is none, or it contradicts itself."""
     begin = _begin(handle, size)
-    reader = CompactReader(os.pread(handle, size - _TAIL_BYTES - begin, begin))
+    reader = CompactReader(os.pread(handle, size - _TAIL_BYTES - begin, begin), _ENTRIES_MAX)
     try:
         footer = _footer(reader.struct(), begin)
+    except TooManyEntriesError as error:
+        raise SourceError(
+            f"it has {error.args[0]:,} row groups or columns, more than {_ENTRIES_MAX:,}",
+            hint="have it written with more rows in each group, or as several files",
+        ) from error
     except SourceError as error:
         raise SourceError(error.message, hint=error.hint or AGAIN) from error
     except (LookupError, TypeError, ValueError, AttributeError) as error:
@@ -58,11 +63,6 @@ def _footer(found: Mapping[int, Any], begin: int) -> Footer:
     if 8 in found:  # noqa: PLR2004 - the field of the encryption
         raise SourceError("it is encrypted", hint="have it written without encryption")
     rows, groups = int(found[3]), found[4]
-    if len(groups) > _ROW_GROUPS_MAX:
-        raise SourceError(
-            f"it has {len(groups):,} row groups, more than {_ROW_GROUPS_MAX:,}",
-            hint="have it written with more rows in each, or as several files",
-        )
     leaves = list(_leaves(found[2]))
     chunks = tuple(chunk for at, group in enumerate(groups, 1) for chunk in _chunks(group, at, leaves, begin))
     held = sum(int(group[3]) for group in groups)

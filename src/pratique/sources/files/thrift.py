@@ -16,11 +16,19 @@ _TRUE, _FALSE, _BYTE, _I64, _DOUBLE, _BINARY, _SET, _STRUCT = 1, 2, 3, 6, 7, 8, 
 _KINDS: Final = frozenset(range(_TRUE, _SET + 1)) | {_STRUCT}  # all but maps, which Parquet does not use
 
 
-class CompactReader:
-    """Reads `data` from `at` on. IndexError where the bytes end too early, SourceError where they make no sense."""
+class TooManyEntriesError(ValueError):
+    """A list is longer than allowed; its argument is its length."""
 
-    def __init__(self, data: bytes) -> None:
+
+class CompactReader:
+    """Reads `data` from `at` on. IndexError where the bytes end too early, SourceError where they make no sense.
+
+    A list of more than `entries_max` is a TooManyEntriesError as soon as its length is read.
+    """
+
+    def __init__(self, data: bytes, entries_max: int = 1000) -> None:
         self.data = data
+        self.entries_max = entries_max
         self.at = 0
 
     def struct(self, depth: int = 0) -> dict[int, Any]:
@@ -45,6 +53,8 @@ class CompactReader:
         elif kind <= _SET:
             size = self._byte()
             count = size >> 4 if size >> 4 < _LONG_LIST else self._number()
+            if count > self.entries_max:
+                raise TooManyEntriesError(count)
             found = [self._value(size & 15, depth + 1) for _ in range(count)]
         else:
             found = self.struct(depth + 1)
