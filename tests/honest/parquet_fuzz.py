@@ -26,6 +26,7 @@ from pratique.schema import Field, FieldType, Schema
 from pratique.sources import open_source
 
 ROWS = 300
+MOMENT = datetime(2026, 1, 1)  # noqa: DTZ001 - the column has no zone
 TIMEOUT_SECONDS = 60
 FIELDS = {
     "id": FieldType("integer"),
@@ -61,7 +62,7 @@ def table() -> pa.Table:
     rng = Random(7)  # noqa: S311 - reproducible, not secret
     rows = []
     for number in range(ROWS):
-        at = datetime(2026, 1, 1) + timedelta(seconds=rng.randrange(10**7), microseconds=rng.randrange(10**6))
+        at = MOMENT + timedelta(seconds=rng.randrange(10**7), microseconds=rng.randrange(10**6))
         note = rng.choice([None, "é", "x" * rng.randrange(1, 30), f"note {number}"])
         price, day = Decimal(rng.randrange(-(10**6), 10**8)).scaleb(-2), date(2026, 1, 1) + timedelta(number % 50)
         rows.append([number, price, rng.random(), f"city {number % 9}", note, at, day, rng.choice([True, False, None])])
@@ -170,7 +171,8 @@ def main(folder: str, seed: str, first: str, last: str) -> None:
     for number, sound, what, content in cases(Path(folder), int(seed), int(first), int(last)):
         came, why = outcome(Path(folder), content)
         line = {"number": number, "file": sound.name, "checksums": sound.checksums, "damage": what}
-        print(json.dumps({**line, "outcome": came, "why": why}), flush=True)
+        sys.stdout.write(json.dumps({**line, "outcome": came, "why": why}) + "\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import duckdb
@@ -21,14 +22,14 @@ def read_parquet(part: Part, form: ParquetForm) -> str:
 
 def undecodable(error: duckdb.Error, part: Part, form: ParquetForm) -> SourceError:
     """The error for the file that does not decode. Of several files each is read again, alone, to find it."""
-    guilty, reason = part.files[0], first_line(error)
+    guilty, reason = part.files[0], _reason(error)
     for file in part.files if len(part.files) > 1 else ():
         try:
             with duckdb.connect() as connection:  # the session may have been invalidated by the error
                 alone = read_parquet(replace(part, files=(file,)), form)
                 connection.execute(f"SELECT bit_xor(hash(t)) FROM {alone} t").fetchall()
         except duckdb.Error as alone_error:
-            guilty, reason = file, first_line(alone_error)
+            guilty, reason = file, _reason(alone_error)
             break
     return SourceError(
         f"it is damaged: its values do not decode: {reason}",
@@ -36,3 +37,8 @@ def undecodable(error: duckdb.Error, part: Part, form: ParquetForm) -> SourceErr
         hint="have it sent again",
         facts={"file": guilty.version.name},
     )
+
+
+def _reason(error: duckdb.Error) -> str:
+    """What DuckDB says, without the path and without the value that it may quote."""
+    return re.sub(r'( in Parquet file)? "/.*', "", first_line(error))

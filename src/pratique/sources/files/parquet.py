@@ -14,7 +14,7 @@ from pratique.sources.base import ReadLimits
 from pratique.sources.files.header import check_header
 from pratique.sources.files.parquet_footer import AGAIN, read_footer
 from pratique.sources.files.parquet_pages import Pages, check_pages
-from pratique.sources.files.parquet_types import check_kinds, check_types, finer_than_microseconds, int96_columns
+from pratique.sources.files.parquet_types import check_types, finer_than_microseconds
 from pratique.sources.files.survey import BATCH_RECORDS, Survey, fingerprint, python_rows
 
 
@@ -42,18 +42,18 @@ def _surveyed(handle: int, path: Path, schema: Schema, limits: ReadLimits, ident
         with pq.ParquetFile(path) as file:
             header = tuple(file.schema_arrow.names)
             check_header(schema, header, limits.columns_max)
+            kinds, records = _as_the_engine_reads(path, header)
             wanted = set(bind(schema, header).columns.values())
-            check_types(file, wanted)
-            int96 = int96_columns(file, wanted)
+            columns = {name: kind for name, kind in kinds.items() if name in wanted} or kinds
+            int96 = check_types(file, schema, columns)
         pages = check_pages(handle, footer, limits)
         nanoseconds = finer_than_microseconds(path, int96)
     except (OSError, ValueError, pa.ArrowException) as error:
         _incomplete(error)
-    kinds, records = _as_the_engine_reads(path, header, nanoseconds=nanoseconds)
     if records != footer.rows:
         raise SourceError(f"its footer is read as {footer.rows:,} rows, and as {records:,}", hint=AGAIN)
-    columns = {name: kind for name, kind in kinds.items() if name in wanted} or kinds
-    check_kinds(schema, columns, int96)
+    if nanoseconds:
+        columns.update(dict.fromkeys(int96, "TIMESTAMP_NS"))
     notices = (_unverified(pages),) if pages.with_checksum < pages.count else ()
     return Survey(*identity, records, ParquetForm(columns, nanoseconds), _Records(path), notices=notices)
 
@@ -65,14 +65,15 @@ def _incomplete(error: Exception) -> NoReturn:
     raise SourceError(f"its footer is damaged or not supported: {reason}", hint=AGAIN) from error
 
 
-def _as_the_engine_reads(path: Path, header: Sequence[str], *, nanoseconds: bool) -> tuple[dict[str, str], int]:
+def _as_the_engine_reads(path: Path, header: Sequence[str]) -> tuple[dict[str, str], int]:
     """The DuckDB type of every column, and the number of rows, as the engine's own reader takes them."""
     import duckdb  # noqa: PLC0415 - only Parquet needs it here
 
-    options = "hive_partitioning = false" + (", int96_as = 'timestamp_ns'" if nanoseconds else "")
     try:
         with duckdb.connect() as connection:
-            described = connection.execute(f"DESCRIBE SELECT * FROM read_parquet(?, {options})", [str(path)]).fetchall()
+            described = connection.execute(
+                "DESCRIBE SELECT * FROM read_parquet(?, hive_partitioning = false)", [str(path)]
+            ).fetchall()
             count = connection.execute("SELECT num_rows FROM parquet_file_metadata(?)", [str(path)]).fetchone()
     except duckdb.Error as error:
         _incomplete(error)

@@ -26,11 +26,20 @@ _DIGITS_MAX: Final = 38  # Limit: DuckDB reads a decimal of more digits as a dou
 _WRITE: Final = "have it written as"
 
 
-def check_types(file: ParquetFile, wanted: set[str]) -> None:
-    """Raise SourceError if a wanted column holds, at any depth, values that no reading would give back exactly."""
+def check_types(file: ParquetFile, schema: Schema, columns: Mapping[str, str]) -> list[str]:
+    """The names of the columns of old timestamps (96 bits) among `columns` (name -> DuckDB type).
+
+    SourceError, by name, if a column holds, at any depth, values that no reading would give back exactly.
+    """
+    int96 = []
+    fields = {header: name for name, header in bind(schema, tuple(columns)).columns.items()}
     for name, kind, leaves in _columns(file):
-        if name not in wanted:
+        if name not in columns:
             continue
+        if leaves[0].physical_type == "INT96":
+            int96.append(name)
+        if name in fields:
+            _check_kind(schema, fields[name], name, columns[name], old=name in int96)
         for leaf in leaves:
             what, hint = _problem(leaf, nested=len(leaves) > 1 or leaf.path != name)
             if what:
@@ -40,11 +49,27 @@ def check_types(file: ParquetFile, wanted: set[str]) -> None:
                 f"its column {name!r} holds durations ({kind}), which no type of a schema holds",
                 hint=f"{_WRITE} an integer whose unit is in its name, or leave the column out",
             )
+    return int96
 
 
-def int96_columns(file: ParquetFile, wanted: set[str]) -> list[str]:
-    """The wanted columns of the old timestamps of 96 bits."""
-    return [name for name, _, leaves in _columns(file) if name in wanted and leaves[0].physical_type == "INT96"]
+def _check_kind(schema: Schema, name: str, header: str, kind: str, *, old: bool) -> None:
+    """Refuse a column that, by its DuckDB type, cannot be read exactly as the type of its field."""
+    field = schema.field(name)
+    nested = kind.startswith(("STRUCT", "MAP")) or kind.endswith("]")
+    if nested and field.type.name in NESTED:
+        return
+    if old and field.type.name not in TEMPORAL:  # far years have no text
+        kind, hint = "a timestamp of 96 bits", f"declare `{name}: datetime`"
+    elif nested:
+        hint = f"declare `{name}: json`"
+    elif not _EXACT.fullmatch(kind):
+        hint = f"{_WRITE} another type"
+    else:
+        return
+    raise SourceError(
+        f"its column {header!r} is {kind[:80]}, which cannot be read as {field.type}",
+        hint=f"{hint}, or leave the column out",
+    )
 
 
 def finer_than_microseconds(path: Path, columns: Sequence[str]) -> bool:
@@ -77,26 +102,6 @@ def finer_than_microseconds(path: Path, columns: Sequence[str]) -> bool:
             hint=f"{_WRITE} timestamps of 64 bits",
         )
     return finer
-
-
-def check_kinds(schema: Schema, columns: Mapping[str, str], int96: Sequence[str]) -> None:
-    """Raise SourceError if a column, by its DuckDB type, cannot be read exactly as the type of its field."""
-    for name, header in bind(schema, tuple(columns)).columns.items():
-        kind, field = columns[header], schema.field(name)
-        nested = kind.startswith(("STRUCT", "MAP")) or kind.endswith("]")
-        if nested and field.type.name in NESTED:
-            continue
-        if header in int96 and field.type.name not in TEMPORAL:  # far years have no text
-            raise SourceError(
-                f"its column {header!r} holds timestamps of 96 bits, which cannot be read as {field.type}",
-                hint=f"declare `{name}: datetime`, or leave the column out",
-            )
-        if nested or not _EXACT.fullmatch(kind):
-            hint = f"declare `{name}: json`" if nested else "have it written as another type"
-            raise SourceError(
-                f"its column {header!r} is {kind[:80]}, which cannot be read as {field.type}",
-                hint=f"{hint}, or leave the column out",
-            )
 
 
 def _columns(file: ParquetFile) -> Iterator[tuple[str, pa.DataType, list[ColumnSchema]]]:
