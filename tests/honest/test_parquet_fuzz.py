@@ -22,7 +22,7 @@ def came_of(folder, seed: int, count: int) -> tuple[Counter[str], Counter[str]]:
 
 def test_damaged_files(tmp_path):
     """With checksums no damage is read as good data; without them most is noticed, and the test can tell."""
-    verified, others = came_of(tmp_path, 11, 120)
+    verified, others = came_of(tmp_path, 11, 100)
     assert set(verified) == {REFUSED, SAME}
     assert verified[REFUSED] > others[REFUSED] > 0
     assert set(others) <= {REFUSED, SAME, QUARANTINED, WRONG}

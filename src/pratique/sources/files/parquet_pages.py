@@ -15,7 +15,7 @@ from typing import Any, Final
 from pratique.errors import SourceError
 from pratique.sources.base import ReadLimits
 from pratique.sources.files.parquet_footer import AGAIN, Chunk, Footer, damaged
-from pratique.sources.files.thrift import CompactReader, TooManyEntriesError
+from pratique.sources.files.thrift import CompactReader
 
 _HEADER_BYTES: Final = 512  # most headers are shorter; a longer one is read again
 _PIECE_BYTES: Final = 1 << 20
@@ -166,7 +166,7 @@ def _header(handle: int, at: int, end: int) -> tuple[dict[int, Any], int]:
         reader = CompactReader(os.pread(handle, min(size, end - at), at))
         try:
             return reader.struct(), reader.at
-        except TooManyEntriesError:
+        except ValueError:
             raise _no_page(at) from None
         except IndexError:
             if size >= end - at:

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from pratique.errors import SourceError
-
 _NESTING_MAX: Final = 32  # Limit: a footer nests six deep
 _BITS_MAX: Final = 64
 _LONG_LIST: Final = 15
@@ -21,7 +19,7 @@ class TooManyEntriesError(ValueError):
 
 
 class CompactReader:
-    """Reads `data` from `at` on. IndexError where the bytes end too early, SourceError where they make no sense.
+    """Reads `data` from `at` on. IndexError where the bytes end too early, ValueError where they make no sense.
 
     A list of more than `entries_max` is a TooManyEntriesError as soon as its length is read.
     """
@@ -43,7 +41,7 @@ class CompactReader:
 
     def _value(self, kind: int, depth: int) -> Any:
         if depth > _NESTING_MAX or kind not in _KINDS:
-            raise SourceError("its description is not readable")
+            raise ValueError("no such type")
         if kind <= _BYTE:  # in a list a truth value takes a byte
             found: Any = self._byte()
         elif kind <= _I64:
@@ -74,7 +72,7 @@ class CompactReader:
                 return value
             shift += 7
             if shift >= _BITS_MAX:
-                raise SourceError("its description holds a number that is too long")
+                raise ValueError("a number of more than 64 bits")
 
     def _signed(self) -> int:
         value = self._number()
