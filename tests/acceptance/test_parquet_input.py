@@ -94,7 +94,7 @@ def test_a_replace_keeps_its_table(root: Path) -> None:
     pipeline.write_text(pipeline.read_text().replace("append", "replace"))
     assert run(root)[0] == 0
     undecodable = content(root, ROWS, compression="none").replace(b"city 1500", b"cit\xff 1500")
-    (root / "in" / "b.parquet").write_undecodable
+    (root / "in" / "b.parquet").write_bytes(undecodable)
     code, output = run(root)
     assert code == 3, output
     assert "b.parquet" in output
