@@ -152,7 +152,7 @@ def test_encrypted_files(tmp_path, plaintext_footer):
     [
         (0, "its footer says 201 rows, and 200 in its row groups"),
         (1, "column 'a', row group 1: its footer says 201 values in 200 rows"),
-        (None, "column 'a', row group 1: it is damaged: the footer says 201 values, and its pages hold 200"),
+        (None, "column 'a', row group 1: the footer says 201 values, and its pages hold 200"),
     ],
 )
 def test_a_footer_that_lies(tmp_path, place, told):
@@ -176,7 +176,7 @@ def test_checksums_are_verified(tmp_path, version):
     content = bytearray(path.read_bytes())
     content[3000] ^= 1
     assert re.search(
-        r"column 'a', row group 1: .* the page at byte [0-9,]+ has a wrong checksum", reason(tmp_path, content)
+        r"column 'a', row group 1: the page at byte [0-9,]+ has a wrong checksum", reason(tmp_path, content)
     )
     assert landed(tmp_path, "a.parquet").notices == ()
 

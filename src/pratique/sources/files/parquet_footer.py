@@ -11,6 +11,7 @@ from pratique.errors import SourceError
 from pratique.sources.files.thrift import CompactReader, TooManyEntriesError
 
 AGAIN: Final = "have it sent again"
+DAMAGED: Final = "it is damaged: "
 MAGIC: Final = b"PAR1"
 _TAIL_BYTES: Final = 8  # the length of the footer, and the magic
 _FOOTER_BYTES_MAX: Final = 32 << 20  # Limit: a footer is parsed as a whole, 1 s for 2 MB, into some times its size
@@ -50,8 +51,6 @@ def read_footer(handle: int, size: int) -> Footer:
             f"it has {error.args[0]:,} row groups or columns, more than {_ENTRIES_MAX:,}",
             hint="have it written with more rows in each group, or as several files",
         ) from error
-    except SourceError as error:
-        raise SourceError(error.message, hint=error.hint or AGAIN) from error
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise damaged("its footer is not readable") from error
     if reader.at != len(reader.data):
@@ -73,7 +72,7 @@ def _footer(found: Mapping[int, Any], begin: int) -> Footer:
 
 def damaged(message: str) -> SourceError:
     """The error of a file that was not written so."""
-    return SourceError(f"it is damaged: {message}", hint=AGAIN)
+    return SourceError(DAMAGED + message, hint=AGAIN)
 
 
 def _begin(handle: int, size: int) -> int:

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from pratique.errors import SourceError
 from pratique.sources.base import ReadLimits
-from pratique.sources.files.parquet_footer import AGAIN, Chunk, Footer, damaged
+from pratique.sources.files.parquet_footer import DAMAGED, Chunk, Footer, damaged
 from pratique.sources.files.thrift import CompactReader
 
 _HEADER_BYTES: Final = 512  # most headers are shorter; a longer one is read again
@@ -65,7 +65,9 @@ def check_pages(handle: int, footer: Footer, limits: ReadLimits) -> Pages:
         try:
             walk.chunk(chunk)
         except SourceError as error:
-            raise SourceError(f"{chunk.where}: {error.message}", hint=error.hint or AGAIN) from error
+            what = error.message.removeprefix(DAMAGED)
+            begin = DAMAGED if what != error.message else ""
+            raise SourceError(f"{begin}{chunk.where}: {what}", hint=error.hint) from error
     return walk.pages
 
 
