@@ -285,3 +285,20 @@ def test_records_are_given_back_in_one_pass(parquet):
         [2049, 4999],
     ]
     assert [values(5000), values(3), values(5001)] == [[4999], [2], []]
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "given"),
+    [
+        (253_402_225_200_000_000, pa.timestamp("us"), datetime(9999, 12, 31, 3)),  # noqa: DTZ001 - it has no zone
+        (1_767_323_045_123_456_789, pa.timestamp("ns"), "2026-01-02 03:04:05.123456789"),
+    ],
+)
+def test_old_timestamps_are_given_back_as_they_stand(tmp_path, value, kind, given):
+    """Timestamps of 96 bits keep their far years and their last digits, also as evidence in the quarantine."""
+    table = pa.table({"a": [1], "at": pa.array([value], kind), "price": ["x"]})
+    pq.write_table(table, tmp_path / "a.parquet", use_deprecated_int96_timestamps=True)
+    schema = Schema("s", 1, (Field("a"), Field("at", FieldType("datetime")), Field("price")))
+    result = landed(tmp_path, schema=schema)
+    (record,) = result.reader.records(result.parts[0], result.files[0], [1])
+    assert record.values["at"] == given

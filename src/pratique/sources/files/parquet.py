@@ -55,7 +55,13 @@ def _surveyed(handle: int, path: Path, schema: Schema, limits: ReadLimits, ident
     if nanoseconds:
         columns.update(dict.fromkeys(int96, "TIMESTAMP_NS"))
     notices = (_unverified(pages),) if pages.with_checksum < pages.count else ()
-    return Survey(*identity, records, ParquetForm(columns, nanoseconds), _Records(path), notices=notices)
+    return Survey(
+        *identity,
+        records,
+        ParquetForm(columns, nanoseconds),
+        _Records(path, "ns" if nanoseconds else "us"),
+        notices=notices,
+    )
 
 
 def _incomplete(error: Exception) -> NoReturn:
@@ -91,11 +97,13 @@ def _unverified(pages: Pages) -> str:
 class _Records:
     """Gives records back by their numbers. Calls with rising numbers go on where the last one ended.
 
-    Without that, every call would decode a row group from its beginning: minutes for a large one.
+    Without that, every call would decode a row group from its beginning: minutes for a large one. `unit` is that of
+    timestamps of 96 bits: as nanoseconds, far years would come out as others.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, unit: str) -> None:
         self._path = path
+        self._unit = unit
         self._batches: Iterator[Any] = iter(())
         self._batch: Any = None
         self._first = 0  # number of the first record of the batch
@@ -122,12 +130,12 @@ class _Records:
                 return
 
     def _rewind(self) -> None:
-        self._batches, self._batch, self._first = _batches(self._path), None, 1
+        self._batches, self._batch, self._first = _batches(self._path, self._unit), None, 1
 
 
-def _batches(path: Path) -> Iterator[Any]:
+def _batches(path: Path, unit: str) -> Iterator[Any]:
     """The file in batches of bounded size, decoded in the order of its rows."""
     import pyarrow.parquet as pq  # noqa: PLC0415 - costs 0.3 s where nothing is held
 
-    with pq.ParquetFile(path, pre_buffer=False) as file:
+    with pq.ParquetFile(path, pre_buffer=False, coerce_int96_timestamp_unit=unit) as file:
         yield from file.iter_batches(BATCH_RECORDS)
