@@ -147,7 +147,7 @@ MEANINGS = {
     "limits.record_bytes_max": "of one record of an input",
     "limits.columns_max": "of an input",
     "limits.files_per_load_max": "files that are committed together; the others follow in further loads of the run",
-    "limits.unpacked_bytes_max": "of a packed file's content",
+    "limits.unpacked_bytes_max": "of what a packed or a Parquet file unpacks to",
     "limits.expansion_max": "how many times its packed size a file's content may have, counted from 64 MiB on",
     "limits.records_in_memory_max": "records that Python users get as a list",
     "quarantine.max_share": "share of held records above which nothing is loaded; a source may say its own",

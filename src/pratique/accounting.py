@@ -22,7 +22,7 @@ def balance(landed: Landed, tally: Tally) -> None:
                 where=file.version.name,
                 hint="the file is irregular (quotes or line ends): compare it with the schema's dialect; "
                 "nothing of it was loaded",
-                facts={"counted": file.records, "read": tally.per_file[index]},
+                facts={"file": file.version.name, "counted": file.records, "read": tally.per_file[index]},
             )
     skipped = sum(tally.skipped.values())
     if tally.read != landed.count or tally.read != tally.good + tally.quarantined + skipped:

@@ -69,9 +69,13 @@ class CsvForm:
 
 @dataclass(frozen=True, slots=True)
 class ParquetForm:
-    """Typed columns: name -> DuckDB type as its reader reports it."""
+    """Typed columns: name -> DuckDB type as its reader reports it.
+
+    `nanoseconds`: timestamps of 96 bits are read as TIMESTAMP_NS, which keeps their last digits and ends in 2262.
+    """
 
     columns: Mapping[str, str]
+    nanoseconds: bool = False
 
 
 @dataclass(frozen=True, slots=True)

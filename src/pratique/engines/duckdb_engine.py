@@ -14,7 +14,7 @@ from pratique.engines.duckdb_session import Session, binding_error
 from pratique.engines.duckdb_staged import DuckStaged
 from pratique.engines.settings import EngineSettings
 from pratique.errors import InternalError
-from pratique.model import CsvForm, Landed, Lookup, Part, Stamp, Target
+from pratique.model import CsvForm, Landed, Lookup, ParquetForm, Part, Stamp, Target
 from pratique.schema import Schema
 from pratique.schema.compile import Judge, compile_schema
 
@@ -40,7 +40,8 @@ class DuckEngine:
         memory or temporary disk is exhausted; a signal comes out as KeyboardInterrupt within a moment.
         """
         files = tuple(file.path for file in landed.files)
-        session = Session(self._settings, files, vacuum=target.disposition == "merge")
+        believing = not any(isinstance(part.form, ParquetForm) for part in landed.parts)
+        session = Session(self._settings, files, vacuum=target.disposition == "merge", believing=believing)
         try:
             judges = _stage_parts(session, landed, schema)
             late = LateJudge(session, schema, target, lookup)

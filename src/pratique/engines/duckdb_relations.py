@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
+from pratique.engines.duckdb_parquet import read_parquet, undecodable
 from pratique.engines.duckdb_session import Session, first_line
 from pratique.errors import InternalError, PratiqueError, SourceError
 from pratique.model import ArrowForm, CsvForm, LandedFile, ParquetForm, Part
@@ -59,7 +60,8 @@ def relation(session: Session, part: Part, first: int) -> Iterator[Relation]:
         return
     inputs = tuple(InputColumn(name, kind) for name, kind in part.form.columns.items())
     if isinstance(part.form, ParquetForm):
-        yield Relation(_parquet(part, part.form, first), inputs, captures, None)
+        read = read_parquet(part, part.form)
+        yield Relation(f"(SELECT {_listed(part)}, {_index(part, first)} FROM {read})", inputs, captures, None)
         return
     malformed = MALFORMED if part.form.malformed else None
     with registered(session, _ARROW, _with_file(part.form, part.files, first)):
@@ -121,6 +123,10 @@ def _captures(part: Part, first: int) -> dict[str, str]:
     return found
 
 
+def _listed(part: Part) -> str:
+    return ", ".join(identifier(name) for name in part.form.columns)
+
+
 def _paths(part: Part) -> str:
     return "[" + ", ".join(literal(str(file.path)) for file in part.files) + "]"
 
@@ -176,11 +182,6 @@ def _value(form: CsvForm, number: int) -> str:
     return f"CASE WHEN starts_with(c0, {literal(form.encoded)}) THEN decode(unhex({digits})) ELSE c{number} END"
 
 
-def _parquet(part: Part, form: ParquetForm, first: int) -> str:
-    named = ", ".join(identifier(name) for name in form.columns)
-    return f"(SELECT {named}, {_index(part, first)} FROM read_parquet({_paths(part)}))"
-
-
 def _index(part: Part, first: int) -> str:
     found = str(first) if len(part.files) == 1 else f"file_index + {first}"
     return f"({found})::INTEGER AS {identifier(FILE)}"
@@ -224,6 +225,8 @@ def _numbered(batch: pa.RecordBatch, index: int) -> pa.RecordBatch:
 def unreadable(error: duckdb.Error, part: Part) -> SourceError | InternalError:
     """The error for a part that DuckDB's reader gave up on, with file and line where DuckDB tells them."""
     text = str(error)
+    if isinstance(part.form, ParquetForm):
+        return undecodable(error, part, part.form)
     if not (isinstance(error, (duckdb.IOException, duckdb.InvalidInputException)) or "CSV Error" in text):
         return InternalError(f"DuckDB: {first_line(error)}")
     found = re.search(r"^\s*file = (.*)$", text, re.MULTILINE)

@@ -20,22 +20,25 @@ from pratique.schema.sql import literal
 class Session:
     """An in-memory DuckDB that may touch the given files and nothing else; time zone UTC.
 
+    `believing`: statistics that input files carry may stand in for a look at their values.
     Settings cannot be changed afterwards, extensions cannot be loaded, and Python variables cannot be read by name.
     Its temporary folder (0700) is removed by `close`, which is harmless when repeated.
     """
 
-    def __init__(self, settings: EngineSettings, files: tuple[Path, ...] = (), *, vacuum: bool = True) -> None:
+    def __init__(
+        self, settings: EngineSettings, files: tuple[Path, ...] = (), *, vacuum: bool = True, believing: bool = True
+    ) -> None:
         self.settings = settings
         self._folder = _temporary_folder(settings.temp_directory)
         try:
             self.connection = duckdb.connect(":memory:")
             with self.guarded():
-                self._lock_down(files, vacuum=vacuum)
+                self._lock_down(files, vacuum=vacuum, believing=believing)
         except BaseException:
             shutil.rmtree(self._folder, ignore_errors=True)
             raise
 
-    def _lock_down(self, files: tuple[Path, ...], *, vacuum: bool) -> None:
+    def _lock_down(self, files: tuple[Path, ...], *, vacuum: bool, believing: bool) -> None:
         """Apply reference/security.md §3; the order matters: a locked setting cannot be made any more."""
         settings = self.settings
         folders = [path for path in settings.paths if path.is_dir()]
@@ -47,7 +50,8 @@ class Session:
             "SET TimeZone = 'UTC'",
             "SET preserve_insertion_order = true",  # record numbers are rowids
             # Upstream: DuckDB turns a long IN list into a join, and behind a join a scan's last rows come too late
-            "SET disabled_optimizers = 'in_clause'",
+            # and where a footer says that all values are in range, it does not look whether they are
+            f"SET disabled_optimizers = 'in_clause{'' if believing else ',statistics_propagation'}'",
             # A checkpoint would write the rows again to merge row groups; only a merge leaves groups half deleted
             f"SET max_vacuum_tasks = {100 if vacuum else 0}",
             f"SET allowed_paths = {_list(plain)}",

@@ -36,11 +36,11 @@ from pratique.events import (
     StageProgressed,
 )
 from pratique.ingestion.beside import beside
+from pratique.ingestion.progress import Progress
 from pratique.ledger.base import RunHandle
 from pratique.model import (
     Account,
     Cause,
-    FileVersion,
     HeldFile,
     Landed,
     Lookup,
@@ -77,28 +77,6 @@ def problem_of(error: PratiqueError) -> Problem:
     return Problem(error.code, message, hint, where, error.exit_code)
 
 
-@dataclass(slots=True)
-class _Progress:
-    """What became of one source so far: its loads of this run."""
-
-    tallies: list[Tally] = field(default_factory=list)
-    written: list[Written] = field(default_factory=list)
-    causes: list[tuple[Cause, ...]] = field(default_factory=list)
-    loaded: set[str] = field(default_factory=set)
-    known: dict[str, None] = field(default_factory=dict)
-    held: dict[str, HeldFile] = field(default_factory=dict)
-    evidence: list[Tally] = field(default_factory=list)  # of loads that the gate refused
-    refused_causes: list[tuple[Cause, ...]] = field(default_factory=list)
-    refused: list[tuple[Landed, PratiqueError]] = field(default_factory=list)
-    aside: list[FileVersion] = field(default_factory=list)  # refused, or judged by a dry run: no marker names them
-
-    def settled(self, tally: Tally, written: Written, causes: tuple[Cause, ...]) -> None:
-        """Put a load on the account."""
-        self.tallies.append(tally)
-        self.written.append(written)
-        self.causes.append(causes)
-
-
 @dataclass(frozen=True, slots=True)
 class _Load:
     """One load of one source: what is read, where it goes, what its lineage says, when it began."""
@@ -125,7 +103,7 @@ class PipelineRun:
     started_at: datetime
     handle: RunHandle | None  # None: a dry run, which leaves no trace
     markers: list[Marker] = field(default_factory=list)
-    progress: dict[str, _Progress] = field(default_factory=dict)
+    progress: dict[str, Progress] = field(default_factory=dict)
     reports: dict[str, SourceReport] = field(default_factory=dict)
     notices: dict[str, None] = field(default_factory=dict)  # what people should know
 
@@ -148,7 +126,7 @@ class PipelineRun:
                 self._loads(plan)
             except KeyboardInterrupt:
                 if self.progress.get(
-                    plan.name, _Progress()
+                    plan.name, Progress()
                 ).tallies:  # what it has loaded so far stays, and stands on the account
                     problem = Problem("interrupted", "stopped before all of its files were loaded", exit_code=7)
                     self.reports[plan.name] = self._report(plan, "failed", problem, began)
@@ -164,7 +142,7 @@ class PipelineRun:
 
     def _loads(self, plan: SourcePlan) -> None:
         """Ingest load after load until nothing new is left."""
-        progress = self.progress.setdefault(plan.name, _Progress())
+        progress = self.progress.setdefault(plan.name, Progress())
         source = open_source(
             plan.name,
             path=plan.path,
@@ -188,7 +166,7 @@ class PipelineRun:
             first = next(iter(progress.held.values()))
             raise SourceError(first.reason, where=first.version.name, hint=first.hint)
 
-    def _ingest(self, plan: SourcePlan, source: Source, progress: _Progress) -> bool:
+    def _ingest(self, plan: SourcePlan, source: Source, progress: Progress) -> bool:
         """Bring one load from its source to its destination, once; True if further files wait.
 
         A load that the gate or its own files refuse blocks itself only (Invariant 5): it is set aside for this run.
@@ -220,7 +198,9 @@ class PipelineRun:
         try:
             self._judged_again(self._described(plan, landed), progress)
         except (GateError, SourceError) as error:
-            progress.refused.append((landed, error))
+            if guilty := progress.refuse(landed, error, alone=plan.write != "replace"):
+                self.tell(FileHeld, source=plan.name, file=guilty.version.name, reason=guilty.reason, hint=guilty.hint)
+                return True
         else:
             progress.loaded.update(file.version.name for file in landed.files)
             if self.handle:
@@ -228,7 +208,7 @@ class PipelineRun:
         progress.aside += [file.version for file in landed.files]
         return landed.more
 
-    def _judged_again(self, load: _Load, progress: _Progress) -> None:
+    def _judged_again(self, load: _Load, progress: Progress) -> None:
         """Judge and load, anew if another pipeline committed into the table meanwhile."""
         for again in range(1, JUDGED_AGAIN_MAX):
             try:
@@ -255,7 +235,7 @@ class PipelineRun:
         identity = load_id(self.pipeline.name, plan.name, plan.table, target.disposition, versions, after)
         return _Load(plan, landed, Stamp(plan.name, self.run_id, identity, self.started_at), target, now())
 
-    def _load(self, load: _Load, progress: _Progress) -> None:
+    def _load(self, load: _Load, progress: Progress) -> None:
         """Judge a load and make it true; a dry run stops before anything has an effect."""
         source = load.plan.name
         self.tell(StageProgressed, source=source, stage="judging")
@@ -357,7 +337,7 @@ class PipelineRun:
             continue
         return masked_causes(collector.causes(), load.plan.schema)
 
-    def _gate(self, load: _Load, staged: Staged, progress: _Progress) -> None:
+    def _gate(self, load: _Load, staged: Staged, progress: Progress) -> None:
         """Refuse a load that is not good enough; what was found stays as evidence in the report."""
         reasons = gate(load.plan.schema, staged.tally, load.plan.max_share)
         if not reasons:
@@ -399,7 +379,7 @@ class PipelineRun:
         replaces = [at for at, marker in enumerate(mine) if marker.disposition == "replace"]
         return mine[replaces[-1] :] if replaces else mine
 
-    def _position(self, plan: SourcePlan, progress: _Progress) -> Position:
+    def _position(self, plan: SourcePlan, progress: Progress) -> Position:
         """Where the source stands, by the markers alone (Invariant 4), and what this run has set aside."""
         mine = self._mine(plan)
         latest = mine[-1].files if mine else ()
@@ -432,7 +412,7 @@ class PipelineRun:
         return tuple(marker.load_id for marker in before)
 
     @staticmethod
-    def _account(progress: _Progress, tally: Tally, written: Written, outcome: str) -> Account | None:
+    def _account(progress: Progress, tally: Tally, written: Written, outcome: str) -> Account | None:
         if progress.tallies or outcome == "unchanged":
             return accounting.account_of(tally, written)
         return None
@@ -442,7 +422,7 @@ class PipelineRun:
         self.emit(kind(pipeline=self.pipeline.name, run_id=self.run_id, **facts))
 
     def _report(self, plan: SourcePlan, outcome: Any, problem: Problem | None, began: float) -> SourceReport:
-        progress = self.progress.get(plan.name, _Progress())
+        progress = self.progress.get(plan.name, Progress())
         tally = accounting.summed_tally(progress.tallies)
         judged = accounting.summed_tally(progress.evidence) if progress.evidence else tally
         quality, dimensions = judged.quality()

@@ -120,7 +120,7 @@ def kind(form: Form) -> tuple[Any, ...]:
     if isinstance(form, CsvForm):
         return ("csv", replace(form, multiline=False))
     if isinstance(form, ParquetForm):
-        return ("parquet", tuple(form.columns.items()))
+        return ("parquet", tuple(form.columns.items()), form.nanoseconds)
     return ("arrow", tuple(form.columns.items()))
 
 
