@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from pratique.documents import KeyPath, load_document, read_scalar, resolve_secrets, reveal
+from pratique.documents import KeyPath, load_document, read_scalar
 from pratique.errors import ConfigurationError
+from pratique.secrets import resolve_secrets, reveal
 
 if TYPE_CHECKING:
     from pratique.specs.base import Where

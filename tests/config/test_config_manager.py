@@ -9,8 +9,8 @@ import sys
 import pytest
 
 from pratique.config_manager import ConfigManager
-from pratique.documents import Secret
 from pratique.errors import ConfigurationError
+from pratique.secrets import Secret
 
 
 def test_without_any_file_all_defaults_hold(folder) -> None:

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pratique.documents import Secret, load_document, load_documents, resolve_secrets, reveal
+from pratique.documents import load_document, load_documents
 from pratique.errors import ConfigurationError
+from pratique.secrets import Secret, resolve_secrets, reveal
 
 
 def _load(folder: Path, text: str, name: str = "a.yaml"):

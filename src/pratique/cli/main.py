@@ -15,8 +15,8 @@ import click
 from pratique.cli.console import Console, close_pipe, to_json
 from pratique.cli.problems import error_as_json, render_error
 from pratique.cli.signals import stop
-from pratique.documents import hide_secrets
 from pratique.errors import ConfigurationError, InternalError, InterruptedRunError, PratiqueError
+from pratique.secrets import hide_secrets
 
 _COMMANDS: Final[dict[str, tuple[str, str]]] = {  # name -> (module:attribute, what it does)
     "run": ("pratique.cli.run:run", "Run pipelines: read, judge, load or quarantine, account."),

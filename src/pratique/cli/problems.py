@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from pratique.cli.text import coloured, columns, hanging, shown
-from pratique.documents import hide_secrets
 from pratique.errors import PratiqueError
+from pratique.secrets import hide_secrets
 
 _PLACE: Final = re.compile(r"(?P<file>.+?):(?P<line>[0-9]+)(?::(?P<column>[0-9]+))?")
 # Only files that hold no secrets are quoted: `.env` and secret files never are.

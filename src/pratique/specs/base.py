@@ -12,8 +12,9 @@ from typing import Annotated, Any, Final, NoReturn, Protocol, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints, ValidationError
 
-from pratique.documents import KeyPath, Secret
+from pratique.documents import KeyPath
 from pratique.errors import ConfigurationError
+from pratique.secrets import Secret
 
 NAME_PATTERN: Final = r"^[a-z0-9][a-z0-9_-]{0,63}$"
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]

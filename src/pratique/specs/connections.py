@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from pratique.documents import KeyPath, reveal
+from pratique.documents import KeyPath
+from pratique.secrets import reveal
 from pratique.specs.base import Mistake, nearest, not_served, refuse
 
 _URL: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://(.*)", re.DOTALL)
