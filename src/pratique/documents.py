@@ -77,6 +77,11 @@ class Document:
             return self.where(path)
         return self._told(inside(self._lines, self._places[path], whole, begin + offset))
 
+    def key_inside(self, path: KeyPath, offset: int) -> str:
+        """`file:line:column` of the character `offset` of the key that leads to `path`."""
+        place = self._keys.get(path)
+        return self.where(path) if place is None else self._told(inside(self._lines, place, str(path[-1]), offset))
+
     def owner(self, where: str) -> KeyPath:
         """The key path of the last key or value that begins at `where` (`file:line:column`) or before it."""
         line, column = (int(part) for part in where.rsplit(":", 2)[1:])
@@ -116,7 +121,7 @@ def load_document(path: Path, found: Mistakes | None = None) -> Document:
             hint="remove the line `---`",
             facts={"code": "syntax"},
         )
-    return documents[0] if documents else Document(_display(path), None, {}, {}, {}, ())
+    return documents[0] if documents else Document(shown_path(path), None, {}, {}, {}, ())
 
 
 def load_documents(path: Path, found: Mistakes | None = None) -> list[Document]:
@@ -124,7 +129,7 @@ def load_documents(path: Path, found: Mistakes | None = None) -> list[Document]:
 
     Raises as `load_document` does.
     """
-    name = _display(path)
+    name = shown_path(path)
     text = _read_text(path, name)
     mistakes = Mistakes() if found is None else found
     try:
@@ -154,7 +159,7 @@ def read_scalar(text: str) -> Any:
     return number if number - number == 0 else text  # 1e999 is no double: it stays text
 
 
-def _display(path: Path) -> str:
+def shown_path(path: Path) -> str:
     """The path as people see it: relative to the current folder where it lies inside."""
     try:
         return path.resolve().relative_to(Path.cwd()).as_posix()
@@ -224,7 +229,7 @@ class _Reader:
             self.note(f'the key "{key}" stands twice', place, hint, "duplicate")
             for known in (self.places, self.keys, self.texts):  # the second counts, as far as the file is read on
                 for old in [old for old in known if old[: len(inner)] == inner]:
-                    del known[old]  # type: ignore[attr-defined]
+                    del known[old]
         self.keys[inner] = place
         return inner
 

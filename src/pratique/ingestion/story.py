@@ -54,7 +54,7 @@ from pratique.model import (
     Written,
     load_id,
 )
-from pratique.project import Pipeline, SourcePlan
+from pratique.planning import Pipeline, SourcePlan
 from pratique.quarantine import Quarantine, held_records, masked_causes
 from pratique.schema import Schema
 from pratique.schema.gate import gate, warnings
