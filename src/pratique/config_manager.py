@@ -32,6 +32,7 @@ class _Loaded:
     value: dict[str, Any]
     layers: _Layers  # the same as written, and where
     settings: SettingsSpec
+    connections_sound: bool
 
 
 class ConfigManager:
@@ -56,6 +57,11 @@ class ConfigManager:
     def settings(self) -> SettingsSpec:
         """All settings, typed, with their defaults."""
         return self._loaded.settings
+
+    @property
+    def connections_sound(self) -> bool:
+        """False if connections may be missing only because what is written is wrong."""
+        return self._loaded.connections_sound
 
     def _variables(self, found: Mistakes) -> dict[str, tuple[str, str]]:
         """The variables of the process over those of the file `.env`, each with its place."""
@@ -111,6 +117,7 @@ class ConfigManager:
                         message, hint = "expected settings: keys and values", "such as connections: {…}"
                         refuse([Mistake(document.where(), message, hint, "type")])
                     layers.add(document.value or {}, document.place)
+        readable = not mistakes.errors
         variables = self._variables(mistakes)
         layers.add_variables(variables, mistakes)
         environ = {name: text for name, (text, _) in variables.items()}
@@ -124,7 +131,8 @@ class ConfigManager:
             mistakes.refuse()
         else:
             found.add(mistakes)
-        return _Loaded(value, layers, parsed.spec or SettingsSpec())
+        unsound = parsed.spec is None or any(len(path) == 1 or path[0] == "connections" for path in parsed.wrong)
+        return _Loaded(value, layers, parsed.spec or SettingsSpec(), not unsound and readable)
 
     def _files(self, found: Mistakes) -> list[Path]:
         """The files that make up this environment, weakest first."""

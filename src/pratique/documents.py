@@ -254,6 +254,12 @@ class _YamlReader(_Reader):
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             place = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+            opened = error.context_mark if str(error.context).startswith("while parsing a flow") else None
+            if opened is not None and opened.line + 1 < place[0]:
+                bracket = self.lines[opened.line][opened.column]
+                close = {"{": "}", "[": "]"}[bracket]
+                place = (opened.line + 1, opened.column + 1)
+                self.fail(f"not valid YAML: this {bracket} is not closed", place, f"close it with {close}")
             self.fail(f"not valid YAML: {error.problem or error.context}", place, _yaml_hint(str(error.problem)))
         except yaml.YAMLError as error:
             self.fail(f"not valid YAML: {str(error).splitlines()[0]}", (1, 1), "remove control characters")
@@ -303,7 +309,7 @@ class _YamlReader(_Reader):
 
 def _yaml_hint(problem: str) -> str:
     """What most often stands behind a message of the parser."""
-    if "\\t" in problem:
+    if "\\t" in problem or "tab character" in problem:
         return "indent with blanks, not with tabs"
     if "mapping values" in problem:
         return 'put a value that contains ": " in quotes, and check the indentation'

@@ -47,7 +47,7 @@ def lint(root: str | Path | None = None, environment: str | None = None, paths: 
     folder = ConfigManager(environment, root, Mistakes()).root
     environments = [environment] if environment else [*sorted(config_files(folder, Mistakes()).keys() - {"default"})]
     used: set[str] = set()
-    for name in environments or [None]:
+    for name in environments or [""]:
         project = Project(folder, name, found)
         used |= _pipelines(project, found)
     _schemas(project, used, found)
@@ -65,9 +65,13 @@ def _pipelines(project: Project, found: Mistakes) -> set[str]:
     with found.caught():
         names = project.pipeline_names()
     for name in names:
-        pipeline = project.read_pipeline(name, found)
+        own = Mistakes()
+        pipeline = project.read_pipeline(name, own)
+        found.add(own)
         for source in pipeline.sources if pipeline else ():
             used |= {source.schema.name, *source.reference_tables}
+        if own.errors:  # what it uses may only be written wrongly
+            used |= set(project.schema_names())
     return used if names else set(project.schema_names())
 
 
@@ -79,12 +83,14 @@ def _schemas(project: Project, used: set[str], found: Mistakes) -> None:
     refers: dict[str, set[str]] = {}
     places: dict[str, str] = {}
     for name in names:
-        with found.caught():
-            for schema in project.versions(name, found).values():
+        own = Mistakes()
+        with own.caught():
+            for schema in project.versions(name, own).values():
                 places.setdefault(name, schema.place(()))
                 refers.setdefault(name, set()).update(reference.parent for reference in schema.references)
-                for reference in schema.references:
+                for reference in schema.references if not own.errors else ():
                     parent_of(schema, reference, project.read_schema, found)
+        found.add(own)
     reached = set(used)
     while more := {parent for name in reached for parent in refers.get(name, ())} - reached:
         reached |= more

@@ -99,6 +99,7 @@ class Planner:
         self._spec = file.spec
         self._document = file.document
         self._found = found
+        self._unsound: set[str] = set()  # schemas in which something is wrong
 
     def plan(self) -> Pipeline:
         """The whole pipeline, as far as it is right; what is wrong is put into `found`."""
@@ -114,7 +115,7 @@ class Planner:
             path=self._document.path,
             sources=self._step(("sources",), lambda: self._ordered(plans), tuple(plans)),
             destination=self._step(
-                ("destination",), self._destination, DestinationPlan("duckdb", self._config.root, "")
+                ("destination",), self._destination, DestinationPlan("duckdb", self._config.root, ""), "connections"
             ),
             lineage=tuple(name for name in LINEAGE_COLUMNS if name in self._spec.lineage),
             notices=self._file.notices,
@@ -126,9 +127,11 @@ class Planner:
         But not if a part of what stands at `path`, or under the keys that the step leans on, is wrong: they may only
         follow from that.
         """
-        doubted = any(
-            wrong[0] in leans_on or wrong[: len(path)] == path or path[: len(wrong)] == wrong
-            for wrong in self._file.wrong
+        unsound = {wrong[0] for wrong in self._file.wrong} | {f"schema {name}" for name in self._unsound}
+        if not self._config.connections_sound:
+            unsound.add("connections")
+        doubted = not unsound.isdisjoint(leans_on) or any(
+            wrong[: len(path)] == path or path[: len(wrong)] == wrong for wrong in self._file.wrong
         )
         found = Mistakes() if doubted else self._found
         with found.caught():
@@ -166,15 +169,19 @@ class Planner:
         at: KeyPath = ("sources", name)
         schema = None
         if spec.schema_ is not None:
-            schema = self._schema_of(spec.schema_, self._document.where((*at, "schema")), self._found)
+            own = Mistakes()
+            schema = self._schema_of(spec.schema_, self._document.where((*at, "schema")), own)
+            self._found.add(own)
+            self._unsound |= {schema.name} if schema and own.errors else set()
         self._step(at, lambda: self._complete(name, spec), None)
         if schema is None or spec.path is None:
             return None
         read, path = schema, spec.path
+        leans_on = (*_WRITING, f"schema {read.name}")
         write = spec.write or self._spec.write or self._spec.destination.write or "append"
-        self._step(at, lambda: self._check_captures(name, path, read), None)
+        self._step(at, lambda: self._check_captures(name, path, read), None, *leans_on)
         merged = spec.on_new_version == "merge"
-        self._step(at, lambda: _check_stored_keys(name, read, write, merged=merged), None, *_WRITING)
+        self._step(at, lambda: _check_stored_keys(name, read, write, merged=merged), None, *leans_on)
         share = (
             spec.quarantine.max_share,
             self._spec.quarantine.max_share,
@@ -184,13 +191,13 @@ class Planner:
             name=name,
             type="files",
             path=path,
-            base=self._step(at, lambda: self._base(name, spec, path), self._config.root),
+            base=self._step(at, lambda: self._base(name, spec, path), self._config.root, "connections"),
             format=self._step(at, lambda: self._format(name, spec, path), "csv"),
             schema=schema,
             table=self._step(at, lambda: self._table(spec.table, read.name, (*at, "table")), read.name, *_WRITING),
             write=write,
-            keep=self._step(at, lambda: self._keep(name, spec, read, write), None, *_WRITING),
-            on_new_version=self._step(at, lambda: self._on_new_version(name, spec, read, write), None, *_WRITING),
+            keep=self._step(at, lambda: self._keep(name, spec, read, write), None, *leans_on),
+            on_new_version=self._step(at, lambda: self._on_new_version(name, spec, read, write), None, *leans_on),
             overrides=self._step(at, lambda: self._overrides(name, spec, path, read), ()),
             max_share=next(value for value in share if value is not None),
             parents=(),
@@ -287,7 +294,8 @@ class Planner:
         if match is None:
             self._fail(f'keep: "{text}" is not understood', path, "write keep: latest(field)", "value")
         if write != "merge":
-            self._fail(f"keep is for write: merge, but sources.{name} has write: {write}", path, "remove keep")
+            message = f"keep is for write: merge, but sources.{name} has write: {write}"
+            refuse([Mistake(self._document.key_where(path), message, "remove keep, or write: merge", "conflict")])
         if match[1] not in {field.name for field in schema.fields}:
             from pratique.specs.base import nearest  # noqa: PLC0415 - pydantic
 
@@ -373,10 +381,11 @@ class Planner:
                 message = f"schema {plan.schema.name} refers to {reference.parent}, which has several tables: {names}"
                 hint = "give these sources one table, or load them in pipelines of their own"
                 self._found.add([Mistake(self._document.where(("sources", plan.name)), message, hint, "reference")])
-            parent = siblings[0].schema if siblings else parent_of(plan.schema, reference, self._schema_of, self._found)
+            found = Mistakes() if plan.schema.name in self._unsound else self._found
+            parent = siblings[0].schema if siblings else parent_of(plan.schema, reference, self._schema_of, found)
             if parent is None:
                 continue
-            if siblings:
+            if siblings and self._unsound.isdisjoint({plan.schema.name, parent.name}):
                 with self._found.caught():
                     check_reference(plan.schema, parent, reference)
             tables[reference.parent] = siblings[0].table if siblings else self._parent_table(parent)
@@ -421,8 +430,10 @@ def _check_stored_keys(source: str, schema: Schema, write: Disposition, *, merge
 def parent_of(child: Schema, reference: Reference, schema_of: SchemaOf, found: Mistakes) -> Schema | None:
     """The schema that a reference names, if it is there and the reference can hold."""
     place = child.inside(_path(child, reference), reference.parent, 0) if child.document else reference.where
-    parent = schema_of(reference.parent, place, found)
-    if parent is not None:
+    own = Mistakes()
+    parent = schema_of(reference.parent, place, own)
+    found.add(own)
+    if parent is not None and not own.errors:
         with found.caught():
             check_reference(child, parent, reference)
     return parent

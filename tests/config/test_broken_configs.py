@@ -137,7 +137,7 @@ PIPELINES = [
     (_users(", on_new_version: replace, write: merge"), "replace", "replace is for write: append", ""),
     (_users(", on_new_version: refuse, write: replace"), "refuse", "means nothing for write: replace", ""),
     (_users(", on_new_version: replace") + "lineage: [_file]\n", "replace", "by _load_id", "lineage"),
-    (_users(", keep: latest(id)"), "latest(id)", "keep is for write: merge", "remove"),
+    (_users(", keep: latest(id)"), "keep", "keep is for write: merge", "remove"),
     (_users(", write: merge, keep: newest"), "newest", '"newest" is not understood', "latest(field)"),
     (_users(", write: merge, keep: latest(nam)"), "nam)", 'keep names "nam"', '"name"'),
     (_users(", quarantine: {max_share: 20}"), "20", "expected a share", ""),

@@ -100,9 +100,11 @@ def _quote(mistake: Mistake, width: int, colour: str, *, color: bool) -> list[st
     column = mistake.column
     gutter = f"  {mistake.line:>5} | "
     start = max(0, column - (width - len(gutter)) * 2 // 3)
-    text = shown(whole[start:])
-    while columns(text) > width - len(gutter):
-        text = text[:-1]
+    text = shown(("…" if start else "") + whole[start + bool(start) :])
+    if columns(text) > width - len(gutter):
+        while columns(text) > width - len(gutter) - 1:
+            text = text[:-1]
+        text += "…"
     if not column:
         return [gutter + text]
     before = columns(shown(whole[start : column - 1]))

@@ -17,13 +17,11 @@ _SCHEMA: Final = "https://json.schemastore.org/sarif-2.1.0.json"
 
 def sarif(report: LintReport) -> dict[str, Any]:
     """One run with one result for each mistake; the rules are the codes of mistakes, all of them, in a fixed order."""
-    driver = {
+    driver: dict[str, Any] = {
         "name": "pratique",
-        "semanticVersion": own_version(),
+        "version": own_version(),
         "rules": [{"id": code, "shortDescription": {"text": text}} for code, text in CODES.items()],
     }
-    if not driver["semanticVersion"][:1].isdigit():  # type: ignore[index]  # a checkout has no version
-        del driver["semanticVersion"]
     results = [_result(mistake) for mistake in report.mistakes]
     run = {"tool": {"driver": driver}, "columnKind": "unicodeCodePoints", "results": results}
     return {"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}

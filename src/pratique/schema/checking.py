@@ -36,19 +36,17 @@ ROUND_PRECISION_MAX = 30
 def check(schema: Schema) -> None:
     """Raise one ConfigurationError with everything that cannot be right whatever the data, each at its place."""
     refuse(mistakes(schema))
+    ordered(schema)
+    rules(schema)
 
 
 def mistakes(schema: Schema) -> list[Mistake]:
-    """Everything that cannot be right whatever the data, each at its place."""
+    """Everything in single fields, keys and checks that cannot be right whatever the data, each at its place."""
     found = Mistakes()
     found.add(_names(schema))
     for item in schema.fields:
         found.add(_field(item, schema))
     found.add(_expressions(schema))
-    with found.caught():  # only what is right in itself can be right together
-        if not found.errors:
-            ordered(schema)
-            rules(schema)
     return list(found)
 
 
@@ -96,7 +94,7 @@ def _expressions(schema: Schema) -> Iterator[Mistake]:
         for item in schema.fields if scope != "value" else ():
             if sql == identifier(item.name) and item.type.name != "boolean":
                 hint = f"compare it with something: {item.name} > 0"
-                yield Mistake(schema.place(path), f"`{text}` is a {item.type}, not a condition", hint, "rule")
+                yield Mistake(schema.place(path), f"`{text}` is of type {item.type}, not a condition", hint, "rule")
 
 
 def _names(schema: Schema) -> Iterator[Mistake]:
@@ -159,8 +157,11 @@ def _timezone(schema: Schema) -> Iterator[Mistake]:
 def _field(item: Field, schema: Schema) -> Iterator[Mistake]:
     kind = item.type.name
 
-    def wrong(word: str, message: str, hint: str = "", code: str = "conflict") -> Mistake:
-        return Mistake(schema.place(("fields", item.name, word)), f"`{item.name}`: {message}", hint, code)
+    def wrong(
+        word: str, message: str, hint: str = "", code: str = "conflict", *, key: bool = False, index: int | None = None
+    ) -> Mistake:
+        path: KeyPath = ("fields", item.name, word, *([] if index is None else [index]))
+        return Mistake(schema.place(path, key=key), f"`{item.name}`: {message}", hint, code)
 
     if kind == "decimal" and not (
         1 <= item.type.precision <= PRECISION_MAX and 0 <= item.type.scale <= item.type.precision
@@ -173,7 +174,7 @@ def _field(item: Field, schema: Schema) -> Iterator[Mistake]:
         not item.expression or kind not in {"integer", "decimal"} or item.type.precision > ROUND_PRECISION_MAX
     ):
         message = f"round needs an expression, and an integer or decimal of {ROUND_PRECISION_MAX} digits"
-        yield wrong("round", message, "remove round, or change the `type`")
+        yield wrong("round", message, "remove round, or change the `type`", key=True)
     marks = {"decimalChar": item.decimal_char, "groupChar": item.group_char or " "}
     same = item.decimal_char == item.group_char and kind != "integer"
     odd = [word for word, mark in marks.items() if len(mark) != 1 or mark in "0123456789+-eE"]
@@ -200,7 +201,7 @@ def _literals(item: Field, wrong: Wrong) -> Iterator[Mistake]:
         if text is None:
             continue
         if item.type.name not in NUMERIC | TEMPORAL:
-            yield wrong(word, f"{word} needs a number or a date, not {item.type}", "declare its `type`")
+            yield wrong(word, f"{word} needs a number or a date, not {item.type}", "declare its `type`", key=True)
         elif not valid_literal(text, item.type):
             hint = "write it as a plain number or an ISO date"
             yield wrong(word, f"{word} `{text}` is no {item.type}", hint, "value")
@@ -214,12 +215,14 @@ def _values(
     item: Field, values: Mapping[str, Any], bounds: Mapping[str, str | None], wrong: Wrong
 ) -> Iterator[Mistake]:
     """What `enum` and `multipleOf` say, beside the bounds."""
-    for text in item.enum or ():
+    for index, text in enumerate(item.enum or ()):
         if not valid_literal(text, item.type):
-            yield wrong("enum", f"`{text}` of enum is no {item.type}", "quote texts, or change the `type`", "value")
+            yield wrong(
+                "enum", f"`{text}` of enum is no {item.type}", "quote texts, or change the `type`", "value", index=index
+            )
         elif (beyond := _beyond(literal_value(text, item.type), values)) is not None:
             hint = "remove it, or move the bound"
-            yield wrong("enum", f"`{text}` of enum is never allowed: {beyond} is {bounds[beyond]}", hint)
+            yield wrong("enum", f"`{text}` of enum is never allowed: {beyond} is {bounds[beyond]}", hint, index=index)
     if item.enum == ():
         yield wrong("enum", "an empty enum allows no value", "name the values that are allowed", "value")
     if item.multiple_of is not None:
@@ -255,14 +258,14 @@ def _lengths(item: Field, wrong: Wrong) -> Iterator[Mistake]:
     for word, limit in limits.items():
         if item.type.name != "string" and limit is not None:
             message = f"minLength, maxLength and pattern need a string, not {item.type}"
-            yield wrong(word, message, "remove it, or change the `type`")
+            yield wrong(word, message, "remove it, or change the `type`", key=True)
     if item.min_length is not None and item.max_length is not None and item.min_length > item.max_length:
         message = f"no value is allowed: minLength is {item.min_length}, and maxLength is {item.max_length}"
         yield wrong("minLength", message, "swap them, or correct one")
-    for text in item.enum or ():
+    for index, text in enumerate(item.enum or ()):
         if item.max_length is not None and len(text) > item.max_length:
             message = f"`{text}` of enum is never allowed: maxLength is {item.max_length}"
-            yield wrong("enum", message, "remove it, or raise maxLength")
+            yield wrong("enum", message, "remove it, or raise maxLength", index=index)
     if item.pattern is None:
         return
     # The engine's expressions are RE2; Python's are near enough to find what is broken.

@@ -78,12 +78,18 @@ class Parsed(Generic[AnySpec]):
 
 
 def parse(
-    model: type[AnySpec], value: Any, where: Where, shown: Any = None, stand_ins: Mapping[str, Any] = NOTHING
+    model: type[AnySpec],
+    value: Any,
+    where: Where,
+    shown: Any = None,
+    stand_ins: Mapping[str, Any] = NOTHING,
+    entries: str = "",
 ) -> Parsed[AnySpec]:
     """`value` as a spec, and every mistake in it: the wrong parts are left out, and the rest is read.
 
     `where(path, key)` places a value, or its key if `key`. Messages show values as they stand in `shown` (default
-    `value`), where secrets may still be hidden. `stand_ins` stand for keys of the root that are missing or wrong.
+    `value`), where secrets may still be hidden. `stand_ins` stand for keys of the root that are missing or wrong. Entries
+    under the key `entries` keep their names, even if nothing of them can be read.
     """
     root = value if shown is None else shown
     mistakes: dict[tuple[str, str, Any], Mistake] = {}  # a wrong word of `defaults` is told once, not for every heir
@@ -102,7 +108,7 @@ def parse(
         if (() in found and not (missing and missing <= stand_ins.keys())) or not isinstance(value, dict):
             return Parsed(None, tuple(mistakes.values()), frozenset(wrong))
         for path in found:
-            value = _without(value, path)
+            value = _without(value, path, entries)
         value = {**value, **{key: stand_ins[key] for key in missing}}
         wrong |= (found.keys() - {()}) | {(key,) for key in missing}
 
@@ -113,11 +119,15 @@ def _place_of(value: Any, item: Any) -> KeyPath:
     return next((path[:at] for at, part in enumerate(path) if isinstance(part, int)), path)
 
 
-def _without(value: Any, path: KeyPath) -> Any:
+def _without(value: Any, path: KeyPath, entries: str = "") -> Any:
     if not path or not isinstance(value, dict) or path[0] not in value:
         return value
     rest = {key: item for key, item in value.items() if key != path[0]}
-    return rest if len(path) == 1 else {**value, path[0]: _without(value[path[0]], path[1:])}
+    if len(path) == 1:
+        return rest
+    if path[0] == entries and len(path) == 2 and value[entries][path[1]] != {}:  # noqa: PLR2004 - the entry itself
+        return {**value, entries: {**value[entries], path[1]: {}}}
+    return {**value, path[0]: _without(value[path[0]], path[1:])}
 
 
 def _follows(path: KeyPath, wrong: set[KeyPath]) -> bool:
@@ -169,9 +179,10 @@ def _explain_value(kind: str, context: Any, told: str, shown: str, value: Any) -
         hint = nearest(value, choices, "expected") if isinstance(value, str) else f"expected: {', '.join(choices)}"
         return f"{shown}: {_show(value)} is not one of {', '.join(choices)}", hint, "value"
     expected = _EXPECTED.get(kind) or told.removeprefix("Input should be ")
+    expected = expected.replace("greater than or equal to", "at least").replace("less than or equal to", "at most")
     hint = "put it in quotes" if kind == "string_type" and isinstance(value, int | float | bool) else ""
     code = "type" if kind.endswith("_type") else "value"
-    return f"{shown}: expected {expected}, found {_show(value)}", hint or _HINTS.get(kind, ""), code
+    return f"{shown}: expected {expected}, found {_show(value)}", hint or _HINTS.get(kind, f"write {expected}"), code
 
 
 _HINTS: Final = {

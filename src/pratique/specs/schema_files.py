@@ -25,6 +25,8 @@ def load_schemas(path: Path, found: Mistakes | None = None) -> list[Schema]:
     schemas are what could be read of the file. `NAME.yaml` holds versions of the schema NAME, `NAME@2.yaml` its
     version 2 alone; `schema:` and `version:` may be left out where the file's name says them.
     """
+    from pratique.schema.checking import check  # noqa: PLC0415 - the SQL parser
+
     mistakes = Mistakes()
     schemas: dict[int, Schema] = {}
     with mistakes.caught():
@@ -46,6 +48,10 @@ def load_schemas(path: Path, found: Mistakes | None = None) -> list[Schema]:
                 hint = "give each document its `version:`"
                 mistakes.add([Mistake(document.where(("version",)), message, hint, "duplicate")])
             schemas[schema.version] = schema
+    if not mistakes.errors:  # only what is right in itself can be right together
+        for schema in schemas.values():
+            with mistakes.caught():
+                check(schema)
     if found is None:
         mistakes.refuse()
     else:
@@ -75,7 +81,7 @@ def read_schema(document: Document, name: str, version: int | None, found: Mista
         hint = "move it to pipelines/"
         found.add([Mistake(document.where(), "this is a pipeline, but it stands among the schemas", hint, "file")])
         return None
-    parsed = parse(SchemaSpec, _merged(document), document.place)
+    parsed = parse(SchemaSpec, _merged(document), document.place, entries="fields")
     found.add(parsed.mistakes)
     spec = parsed.spec
     if spec is None:
@@ -261,6 +267,8 @@ def _schema(spec: SchemaSpec, document: Document, name: str, version: int | None
     for child, reference in spec.references.items():
         parent, theirs = reference.parent()
         own = split_names(child)
+        if len(own) != len(theirs) or not spec.fields.keys() >= set(own):
+            continue  # told already
         place = document.where(("references", child))
         title = f"reference.{'+'.join(own)}"
         references.append(Reference(title, own, parent, theirs, reference.severity, reference.at_most, place))
@@ -273,8 +281,8 @@ def _schema(spec: SchemaSpec, document: Document, name: str, version: int | None
         name=name,
         version=version or spec.version,
         fields=tuple(field.to_field(key, document.where(("fields", key))) for key, field in specs.items()),
-        primary_key=tuple(spec.primary_key),
-        unique_keys=tuple(tuple(key) for key in spec.unique_keys),
+        primary_key=tuple(key for key in spec.primary_key if key in spec.fields),
+        unique_keys=tuple(tuple(key) for key in spec.unique_keys if spec.fields.keys() >= set(key)),
         extra_fields=spec.extra_fields,
         dialect=spec.dialect.over(Dialect()),
         timezone=spec.timezone,
