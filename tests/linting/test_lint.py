@@ -135,3 +135,190 @@ def test_the_messages_read_as_they_should(root: Path) -> None:
     if os.environ.get("PRATIQUE_SNAPSHOTS") == "write":
         path.write_text(text, encoding="utf-8")
     assert text == path.read_text(encoding="utf-8")
+
+
+# --- a whole project ----------------------------------------------------------------------------------------------
+
+BROKEN = {
+    "config/default.yaml": "connections: {warehouse: {url: 'duckdb://w.duckdb'}, inbox: {url: in}}\nlimits: {memry: 1GB}\n",
+    "config/prod.yaml": "connections: {warehouse: {url: 'duckdb://${PROD_FOLDER}/w.duckdb'}}\nlogging: {level: LOUD}\n",
+    "config/dev.yaml": "",
+    "schemas/users.yaml": "primaryKey: id\nfields: {id: intger, name: {required: true}}\nchecks: {short: lenght(name) < 9}\n",
+    "schemas/lonely.yaml": "fields: {id: integer}\n",
+    "schemas/broken.json": '{"fields": {"id": "integer",}}',
+    "schemas/notes.yaml.bak": "old\n",
+    "pipelines/daily.yaml": (
+        "schedule: {cron: '0 7 * * *'}\nsources:\n  users: {conection: inbox, path: users.csv, schema: users}\n"
+        "  more: {connection: inbox, path: more.csv, schema: usres, table: more}\ndestination: {connection: warehouse}\n"
+    ),
+    "pipelines/schema.yaml": "fields: {a: integer}\n",
+}
+
+
+def test_every_mistake_of_every_file_is_told_at_once(root: Path) -> None:
+    """Settings of all environments, schemas, pipelines, files of the wrong kind: one call tells all, in their order."""
+    write(root, BROKEN)
+    told = [(item["file"], item["line"], item["column"], item["level"], item["code"]) for item in found()]
+    assert told == [
+        ("config/default.yaml", 2, 10, "error", "unknown-key"),
+        ("config/prod.yaml", 1, 32, "warning", "secret"),
+        ("config/prod.yaml", 2, 18, "error", "value"),
+        ("pipelines/daily.yaml", 1, 1, "warning", "not-served"),
+        ("pipelines/daily.yaml", 3, 11, "error", "unknown-key"),
+        ("pipelines/daily.yaml", 4, 53, "error", "unknown-name"),
+        ("pipelines/schema.yaml", 1, 1, "error", "file"),
+        ("schemas/broken.json", 1, 29, "error", "syntax"),
+        ("schemas/notes.yaml.bak", None, None, "warning", "file"),
+        ("schemas/users.yaml", 2, 14, "error", "value"),
+        ("schemas/users.yaml", 3, 17, "error", "rule"),
+    ]
+    assert lint().exit_code == 2
+
+
+def test_an_environment_narrows_what_is_looked_at(root: Path) -> None:
+    """With --env only that environment's settings count; one that does not exist is told with the known ones."""
+    write(root, BROKEN)
+    files = {item["file"] for item in found("--env", "dev")}
+    assert "config/default.yaml" in files
+    assert "config/prod.yaml" not in files
+    assert "config/prod.yaml" in {item["file"] for item in found("--env", "prod")}
+    wrong = lint("--env", "prd")
+    assert wrong.exit_code == 2
+    assert 'there is no environment "prd"' in wrong.stdout
+    assert "dev, prod" in wrong.stdout
+
+
+def test_paths_narrow_what_is_told(root: Path) -> None:
+    """Mistakes of the named files and folders alone; a path that is none of the project's files says so."""
+    write(root, BROKEN)
+    assert {item["file"] for item in found("config/default.yaml")} == {"config/default.yaml"}
+    assert {str(item["file"]).split("/")[0] for item in found("schemas", "config/prod.yaml")} == {"schemas", "config"}
+    clean = lint("config/dev.yaml")
+    assert (clean.exit_code, clean.stdout) == (0, "no mistakes, 1 file checked\n")
+    write(root, {"elsewhere.yaml": "a: 1\n"})
+    outside = lint("elsewhere.yaml")
+    assert outside.exit_code == 2
+    assert "holds no file of this project" in outside.stderr
+
+
+def test_warnings_are_no_mistakes_unless_strict(root: Path) -> None:
+    """Schemas that nothing uses, words that do nothing yet, secrets that an environment may have: exit 0, strict 2."""
+    write(root, {"schemas/lonely.yaml": "fields: {id: integer}\nreferences: {id: parents.id}\n"})
+    write(root, {"schemas/parents.yaml": "fields: {id: integer}\n", "schemas/deep/x.yaml": "a: 1\n"})
+    write(root, {"pipelines/daily.yaml": "expect: {success_within: 2h}\n" + PLAIN["pipelines/daily.yaml"]})
+    result = lint()
+    assert result.exit_code == 0
+    assert result.stdout.endswith("4 warnings in 4 files, 5 files checked\n")
+    assert [item["code"] for item in found()] == ["not-served", "file", "unused", "unused"]
+    assert lint("--strict").exit_code == 2
+
+
+def test_a_reference_keeps_a_schema_in_use(root: Path) -> None:
+    """A parent that only a reference names is used."""
+    write(root, {"schemas/teams.yaml": "fields: {id: integer}\n"})
+    write(root, {"schemas/users.yaml": "fields: {id: integer}\nreferences: {id: teams.id}\n"})
+    assert found() == []
+
+
+def test_a_run_says_the_same(root: Path) -> None:
+    """`pratique run` with broken files tells all mistakes of what it reads, in the words of lint, and runs nothing."""
+    write(root, {name: BROKEN[name] for name in ("pipelines/daily.yaml", "schemas/users.yaml")})
+    run = CliRunner().invoke(program, ["run", "daily"], env={"COLUMNS": "80"})
+    errors = [
+        part for part in re.split(r"\n(?=\S)", lint().stdout.split("\n\n")[0]) if ": error " in part.split("\n")[0]
+    ]
+    assert run.exit_code == 2
+    assert len(errors) == 4
+    assert run.stderr.rstrip("\n") == "\n".join(errors)
+    asked = json.loads(CliRunner().invoke(program, ["run", "daily", "--json"]).stdout)
+    assert len(asked["error"]["facts"]["more"]) == 3
+    assert not (root / ".pratique").exists()
+
+
+# --- forms of the output ------------------------------------------------------------------------------------------
+
+
+def test_github_annotations(root: Path) -> None:
+    """One workflow command for each mistake, with file, line and columns; what steers the runner is escaped."""
+    write(root, {"schemas/users.yaml": "fields: {id: intger, name: {description: 7}, 'a%b': , ' ': }\n"})
+    lines = lint("--format", "github").stdout.splitlines()
+    assert lines[0] == (
+        "::error file=schemas/users.yaml,title=value,line=1,col=14,endColumn=20::"
+        'fields.id: there is no type "intger"%0Ado: did you mean "integer"?'
+    )
+    assert len(lines) == 3
+    assert all(re.fullmatch(r"::(error|warning) file=[^,:]+(,\w+=[^,:]+)*::[^\n]+", line) for line in lines)
+
+
+def test_sarif(root: Path) -> None:
+    """SARIF 2.1.0: every code is a rule, every result names its rule and its region, in code points."""
+    write(root, BROKEN)
+    told = found()
+    log = json.loads(lint("--format", "sarif").stdout)
+    assert (log["version"], log["$schema"].rpartition("/")[2]) == ("2.1.0", "sarif-2.1.0.json")
+    (run,) = log["runs"]
+    rules = [rule["id"] for rule in run["tool"]["driver"]["rules"]]
+    assert run["tool"]["driver"]["name"] == "pratique"
+    assert run["columnKind"] == "unicodeCodePoints"
+    assert len(set(rules)) == len(rules)
+    assert len(run["results"]) == len(told)
+    for result, item in zip(run["results"], told, strict=True):
+        assert rules[result["ruleIndex"]] == result["ruleId"] == item["code"]
+        assert result["level"] == item["level"]
+        assert str(item["message"]) in result["message"]["text"]
+        (location,) = result["locations"]
+        place = location["physicalLocation"]
+        assert place["artifactLocation"] == {"uri": item["file"]}
+        region = place.get("region", {})
+        assert (region.get("startLine"), region.get("startColumn"), region.get("endColumn")) == (
+            item["line"],
+            item["column"],
+            item["end_column"],
+        )
+
+
+def test_colour_is_for_terminals(root: Path) -> None:
+    """No colour in a file or a pipe; with --color always the code and the underline have one."""
+    write(root, BROKEN)
+    assert "\x1b[" not in lint().stdout
+    coloured = CliRunner().invoke(program, ["lint", "--color", "always"], color=True).stdout
+    assert "\x1b[31merror unknown-key:\x1b[0m" in coloured
+    assert "\x1b[33m^" in coloured
+    assert re.sub(r"\x1b\[[0-9]*m", "", coloured) == lint().stdout
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_no_line_is_wider_than_the_terminal(root: Path, width: int) -> None:
+    """Messages wrap, source lines are cut around what is wrong."""
+    write(root, BROKEN)
+    assert [line for line in lint(columns=width).stdout.splitlines() if len(line) > width] == []
+
+
+def test_secrets_are_never_shown(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection whose url is a secret is told without it, in every form."""
+    monkeypatch.setenv("LAKE_URL", "canary-7f3a/lake")
+    write(root, {"config/default.yaml": "connections: {warehouse: {url: '${LAKE_URL}', pth: x}, inbox: {url: in}}\n"})
+    for form in ("text", "json", "github", "sarif"):
+        printed = lint("--format", form).output
+        assert "warehouse" in printed or "pth" in printed
+        assert "canary" not in printed
+
+
+# --- nothing breaks it --------------------------------------------------------------------------------------------
+
+
+def test_no_damage_ends_in_a_traceback(root: Path) -> None:
+    """Each line of each example taken away, doubled, or cut in the middle: lint always ends with 0 or 2."""
+    examples = HERE.parents[1]
+    names = ["config/default.yaml", "pipelines/nycflights13.yaml", "schemas/flights.yaml", "schemas/weather.yaml"]
+    texts = {name: (examples / name).read_text(encoding="utf-8") for name in names}
+    write(root, texts)
+    for name, text in texts.items():
+        lines = text.splitlines(keepends=True)
+        for at, line in enumerate(lines):
+            for other in ("", line * 2, line[: len(line) // 2] + "\n", line.replace(":", ": [", 1), line.upper()):
+                write(root, {name: "".join([*lines[:at], other, *lines[at + 1 :]])})
+                result = lint("--format", "json", "--env", "dev")
+                assert result.exit_code in {0, 2}, f"{name}:{at + 1}: {other!r}: {result.output}"
+                json.loads(result.stdout)
+        write(root, {name: text})

@@ -88,8 +88,8 @@ def parse(
     """`value` as a spec, and every mistake in it: the wrong parts are left out, and the rest is read.
 
     `where(path, key)` places a value, or its key if `key`. Messages show values as they stand in `shown` (default
-    `value`), where secrets may still be hidden. `stand_ins` stand for keys of the root that are missing or wrong. Entries
-    under the key `entries` keep their names, even if nothing of them can be read.
+    `value`), where secrets may still be hidden. `stand_ins` stand for keys of the root that are missing or wrong.
+    Entries under the key `entries` keep their names, even if nothing of them can be read.
     """
     root = value if shown is None else shown
     mistakes: dict[tuple[str, str, Any], Mistake] = {}  # a wrong word of `defaults` is told once, not for every heir
