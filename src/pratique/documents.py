@@ -350,7 +350,8 @@ class _JsonReader(_Reader):
     def _take(self, expected: str) -> str:
         char = self._peek()
         if not char or char not in expected:
-            self._wrong(f"expected {' or '.join(expected)}, found {char or 'the end of the file'}")
+            wanted = " or ".join(expected).replace('"', "a key in quotes")
+            self._wrong(f"expected {wanted}, found {char or 'the end of the file'}")
         self._at += 1
         return char
 

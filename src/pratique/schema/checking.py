@@ -6,6 +6,7 @@ import itertools
 import operator
 import re
 import warnings
+import zoneinfo
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
 
@@ -146,11 +147,12 @@ def _check_names(schema: Schema) -> Iterator[Mistake]:
 
 
 def _timezone(schema: Schema) -> Iterator[Mistake]:
-    from zoneinfo import available_timezones  # noqa: PLC0415 - reads folders
-
-    zones = available_timezones() if schema.timezone else set()
-    if zones and schema.timezone not in zones:
-        hint = near(schema.timezone or "", sorted(zones))
+    if schema.timezone is None:
+        return
+    try:
+        zoneinfo.ZoneInfo(schema.timezone)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        hint = near(schema.timezone, sorted(zoneinfo.available_timezones()))
         yield Mistake(schema.place(("timezone",)), f"the time zone `{schema.timezone}` is not known", hint)
 
 
