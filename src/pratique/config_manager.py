@@ -59,6 +59,11 @@ class ConfigManager:
         return self._loaded.settings
 
     @property
+    def written(self) -> Mapping[str, Any]:
+        """What is written, all layers merged, with references to secrets as they stand in the files."""
+        return self._loaded.layers.value
+
+    @property
     def connections_sound(self) -> bool:
         """False if connections may be missing only because what is written is wrong."""
         return self._loaded.connections_sound

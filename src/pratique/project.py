@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from pratique.config_manager import ConfigManager
-from pratique.documents import load_document, shown_path
+from pratique.documents import Document, load_document, shown_path
 from pratique.mistakes import Mistake, Mistakes, refuse
 from pratique.planning import Pipeline, Planner
 from pratique.schema import Schema
@@ -58,6 +60,13 @@ class Project:
             if file is not None:
                 return Planner(self.config, self.read_schema, name, file, found).plan()
         return None
+
+    def pipeline_document(self, name: str) -> tuple[Document, Mapping[str, Any]]:
+        """The document of a pipeline that is right, and what it says with `defaults` merged into each source."""
+        from pratique.specs.pipeline_files import with_defaults  # noqa: PLC0415 - pydantic
+
+        document = replace(load_document(_files(self.root / "pipelines")[name]), heirs="sources")
+        return document, with_defaults(document.value)
 
     def schema(self, ref: str, where: str = "") -> Schema:
         """The schema of `NAME@VERSION`, or the latest version of `NAME`; errors stand at `where`."""

@@ -22,6 +22,8 @@ _COMMANDS: Final[dict[str, tuple[str, str]]] = {  # name -> (module:attribute, w
     "run": ("pratique.cli.run:run", "Run pipelines: read, judge, load or quarantine, account."),
     "runs": ("pratique.cli.runs:runs", "List the latest runs, or show one in full."),
     "lint": ("pratique.cli.lint:command", "Find every mistake in a project's files, and say how to mend it."),
+    "config": ("pratique.cli.config:config", "Show the merged settings and pipelines, and where each value stands."),
+    "schema": ("pratique.cli.schema:schema", "Show and compare schemas; write JSON Schemas for editors."),
     "quarantine": ("pratique.cli.quarantine:quarantine", "List, show and export the records that were held."),
     "version": ("pratique.cli.version:version", "Print the versions of Pratique and of what it stands on."),
 }

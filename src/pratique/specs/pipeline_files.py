@@ -39,10 +39,7 @@ def read_pipeline(document: Document, found: Mistakes) -> PipelineFile | None:
         hint = "move it to schemas/"
         found.add([Mistake(document.where(), "this is a schema, but it stands among the pipelines", hint, "file")])
         return None
-    if isinstance(raw, dict) and isinstance(raw.get("sources"), dict) and isinstance(raw.get("defaults"), dict):
-        sources = {name: _merged(raw["defaults"], source) for name, source in raw["sources"].items()}
-        raw = {**raw, "sources": sources}
-    parsed = parse(PipelineSpec, raw, document.place, stand_ins=_STAND_INS)
+    parsed = parse(PipelineSpec, with_defaults(raw), document.place, stand_ins=_STAND_INS)
     found.add(parsed.mistakes)
     if parsed.spec is None:
         return None
@@ -82,6 +79,14 @@ def _notices(spec: PipelineSpec, document: Document) -> Iterator[Mistake]:
             "it does nothing; the rows are right without it",
         )
         yield Mistake(document.key_where(path), message, hint, "not-served", "warning")
+
+
+def with_defaults(raw: Any) -> Any:
+    """The value of a pipeline's document with `defaults` merged into each source."""
+    if isinstance(raw, dict) and isinstance(raw.get("sources"), dict) and isinstance(raw.get("defaults"), dict):
+        sources = {name: _merged(raw["defaults"], source) for name, source in raw["sources"].items()}
+        return {**raw, "sources": sources}
+    return raw
 
 
 def _merged(defaults: Any, own: Any) -> Any:

@@ -16,12 +16,12 @@ from pratique.schema import Check, Dialect, FieldType
 from pratique.schema import Field as SchemaField
 from pratique.specs.base import Name, Share, Spec, Texts, one_or_more
 
-_TYPES: Final = (
+TYPES: Final = (
     "string", "integer", "number", "boolean", "date", "time", "datetime", "uuid", "json", "array", "object",
 )  # fmt: skip
-_DECIMAL: Final = re.compile(r"decimal\(\s*([0-9]+)\s*,\s*([0-9]+)\s*\)")
+DECIMAL_PATTERN: Final = r"decimal\(\s*([0-9]+)\s*,\s*([0-9]+)\s*\)"
 _DECIMAL_DIGITS_MAX: Final = 38  # Limit: DuckDB's widest decimal
-_ENCODINGS: Final = ("utf-8", "windows-1252", "iso-8859-1", "utf-16")
+ENCODINGS: Final = ("utf-8", "windows-1252", "iso-8859-1", "utf-16")
 _NAMED: Final = re.compile(r"\s*([^()]+?)\s*\(([^()]*)\)\s*")
 
 _ORDERED: Final = frozenset({"integer", "number", "decimal", "date", "time", "datetime"})
@@ -42,21 +42,20 @@ WORD_TYPES: Final[dict[str, frozenset[str]]] = {  # words that make sense for so
     "trueValues": frozenset({"boolean"}),
     "falseValues": frozenset({"boolean"}),
     "round": frozenset({"decimal"}),
-    "unique": frozenset(_TYPES) - {"json", "array", "object"} | {"decimal"},
+    "unique": frozenset(TYPES) - {"json", "array", "object"} | {"decimal"},
 }
 READING_WORDS: Final = frozenset({"missingValues", "decimalChar", "groupChar", "trueValues", "falseValues", "trim"})
 TEXT_WORDS: Final = frozenset(
     {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "enum"}
     | {"missingValues", "trueValues", "falseValues"}
 )
-FORMATS: Final = ("email", "phone", "uri", "uuid", "ipv4", "ipv6", "hostname")
 
 
 def field_type(text: str) -> FieldType:
     """The type that `text` names; ValueError with the nearest known one otherwise."""
-    if text in _TYPES:
+    if text in TYPES:
         return FieldType(text)  # type: ignore[arg-type]  # one of TypeName by the line above
-    match = _DECIMAL.fullmatch(text)
+    match = re.fullmatch(DECIMAL_PATTERN, text)
     if match:
         precision, scale = int(match[1]), int(match[2])
         if not 1 <= precision <= _DECIMAL_DIGITS_MAX or scale > precision:
@@ -65,8 +64,8 @@ def field_type(text: str) -> FieldType:
         return FieldType("decimal", precision, scale)
     if text.startswith("decimal"):
         raise ValueError(f'"{text}" is no type', 'digits and places, inside { } in quotes: type: "decimal(12,2)"')
-    near = difflib.get_close_matches(text, _TYPES, n=1, cutoff=0.5)
-    hint = f'did you mean "{near[0]}"?' if near else f"types: {', '.join(_TYPES)}, decimal(p,s)"
+    near = difflib.get_close_matches(text, TYPES, n=1, cutoff=0.5)
+    hint = f'did you mean "{near[0]}"?' if near else f"types: {', '.join(TYPES)}, decimal(p,s)"
     raise ValueError(f'there is no type "{text}"', hint)
 
 
@@ -91,8 +90,8 @@ def _encoding(text: str) -> str:
     try:
         codecs.lookup(text)
     except (LookupError, ValueError) as error:
-        near = difflib.get_close_matches(text, _ENCODINGS, n=1)
-        hint = f'did you mean "{near[0]}"?' if near else f"common ones: {', '.join(_ENCODINGS)}"
+        near = difflib.get_close_matches(text, ENCODINGS, n=1)
+        hint = f'did you mean "{near[0]}"?' if near else f"common ones: {', '.join(ENCODINGS)}"
         raise ValueError(f'there is no encoding "{text}"', hint) from error
     return text
 
@@ -134,7 +133,7 @@ def _keys(value: Any) -> Any:
 
 
 Character = Annotated[str, AfterValidator(_one_character)]
-Scalar = Annotated[str, Field(json_schema_extra={"type": ["string", "number"]})]
+Scalar = Annotated[str, Field(json_schema_extra={"type": ["string", "number", "boolean"]})]
 Expression = Annotated[str, Field(min_length=1)]
 
 

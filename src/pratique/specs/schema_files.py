@@ -12,8 +12,9 @@ from pratique.errors import ConfigurationError
 from pratique.mistakes import Mistake, Mistakes
 from pratique.model import LINEAGE_COLUMNS
 from pratique.schema import Dialect, Reference, Schema
+from pratique.schema.rules import FORMATS
 from pratique.specs.base import nearest, parse
-from pratique.specs.schema import FORMATS, READING_WORDS, TEXT_WORDS, WORD_TYPES, FieldSpec, SchemaSpec, split_names
+from pratique.specs.schema import READING_WORDS, TEXT_WORDS, WORD_TYPES, FieldSpec, SchemaSpec, split_names
 
 _RESERVED_CHECKS = frozenset({"malformed"})
 
