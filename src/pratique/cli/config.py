@@ -15,9 +15,7 @@ from pratique.documents import read_scalar
 from pratique.project import Project
 from pratique.settled import Settled, settled_pipeline, settled_settings
 
-_PLAIN: Final = re.compile(
-    r"[A-Za-z0-9_./~*+$][A-Za-z0-9_./~*+@$%-]*( [A-Za-z0-9_./~*+@$%(-][A-Za-z0-9_./~*+@$%()-]*)*"
-)
+_PLAIN: Final = re.compile(r"[A-Za-z0-9_./$][A-Za-z0-9_./~*+@$%()-]*( [A-Za-z0-9_./~*+$%(][A-Za-z0-9_./~*+@$%()-]*)*")
 
 
 @click.group(
