@@ -154,8 +154,8 @@ def test_json_schemas_are_written_for_editors(root: Path) -> None:
     for kind, folder in (("pipeline", "pipelines"), ("schema", "schemas"), ("config", "config")):
         path = root / ".pratique" / "json-schemas" / f"{kind}.json"
         assert json.loads(path.read_text()) == json.loads(schema("json-schema", kind).stdout)
-        line = f"{folder}/*.yaml   # yaml-language-server: $schema=../.pratique/json-schemas/{kind}.json"
-        assert line in printed
+        line = f"# yaml-language-server: $schema=../.pratique/json-schemas/{kind}.json"
+        assert f"  {folder + '/*.yaml':16}   {line}\n" in printed
         assert (root / folder / line.partition("$schema=")[2]).is_file()
     nothing = schema("json-schema")
     assert nothing.exit_code == 2

@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 import click
 
-from pratique.cli.console import Console, project_options, to_json
+from pratique.cli.console import Console, folder_options, to_json
 from pratique.cli.problems import extent, one_mistake
 from pratique.cli.sarif import sarif
 from pratique.cli.text import coloured
@@ -40,7 +40,8 @@ Exit codes: 0 no mistakes, 2 mistakes. Warnings are 0, with --strict 2.""",
     help="How mistakes are written.",
 )
 @click.option("--strict", is_flag=True, help="Warnings are mistakes: exit 2.")
-@project_options
+@click.option("--env", "environment", metavar="NAME", help="Only as this environment sees it. Default: all of them.")
+@folder_options
 def command(
     *,
     paths: tuple[Path, ...],

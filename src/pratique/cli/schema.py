@@ -238,4 +238,4 @@ def json_schema_(*, kind: str | None, write: bool, environment: str | None, root
         path = folder / f"{name}.json"
         path.write_text(json.dumps(json_schema(name), ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
         relative = os.path.relpath(path, config.root / place)
-        console.out(f"  {place}/*.yaml   # yaml-language-server: $schema={relative}")
+        console.out(f"  {left(f'{place}/*.yaml', 16)}   # yaml-language-server: $schema={relative}")
