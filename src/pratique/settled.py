@@ -18,6 +18,7 @@ _SECRET_WORD: Final = re.compile(r"password|passwd|secret|token|credential|(?<![
 _USER_INFO: Final = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 _REFERENCE: Final = re.compile(r"\$\{[^}]*\}")
 _HIDDEN: Final = "***"
+_FREE_FORM: Final = frozenset({"connections", "monitoring", "alerts", "retry", "service"})  # nothing is built in
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,18 +31,18 @@ class Settled:
 
 
 def settled_settings(config: ConfigManager) -> list[Settled]:
-    """Every setting in the order of the declarations, then what else is written."""
+    """Every setting, in the order of the declarations."""
     written = dict(_leaves(config.written))
-    defaults = dict(_leaves(config.settings.model_dump(exclude={"connections"})))
-    paths = [*(path for path in defaults if path not in written and defaults[path] != {}), *written]
-    order = [*type(config.settings).model_fields]
+    defaults = {path: value for path, value in _leaves(config.settings.model_dump()) if path[0] not in _FREE_FORM}
+    order = {key: number for number, key in enumerate(type(config.settings).model_fields)}
+    places = {path: number for number, path in enumerate([*defaults, *written])}
     return [
         Settled(
             path,
             _masked(path, written[path], config.where(path)) if path in written else defaults[path],
             config.origin(".".join(map(str, path))),
         )
-        for path in sorted(paths, key=lambda path: order.index(str(path[0])))
+        for path in sorted({**defaults, **written}, key=lambda path: (order[str(path[0])], places[path]))
     ]
 
 
