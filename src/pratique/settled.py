@@ -35,7 +35,7 @@ def settled_settings(config: ConfigManager) -> list[Settled]:
     written = dict(_leaves(config.written))
     defaults = {path: value for path, value in _leaves(config.settings.model_dump()) if path[0] not in _FREE_FORM}
     order = {key: number for number, key in enumerate(type(config.settings).model_fields)}
-    places = {path: number for number, path in enumerate([*defaults, *written])}
+    places = {path: number for number, path in enumerate({**defaults, **written})}
     return [
         Settled(
             path,
