@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,9 +111,9 @@ def _files(root: Path, found: Mistakes) -> list[Path]:
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():
             if path.name.startswith("."):
                 continue
-            if path.is_file() and path.suffix in _SUFFIXES:
+            if path.suffix in _SUFFIXES and not path.is_dir():
                 files.append(path)
-            elif path.is_dir() or path.suffix not in _BESIDE:
+            elif path.suffix not in _SUFFIXES and (path.is_dir() or path.suffix not in _BESIDE):
                 message = f"{'this folder' if path.is_dir() else 'this file'} is not read"
                 hint = f"{name}/ holds files NAME.yaml, without folders; move or rename it"
                 found.add([Mistake(f"{shown_path(path)}", message, hint, "file", "warning")])
@@ -121,16 +122,23 @@ def _files(root: Path, found: Mistakes) -> list[Path]:
 
 def _wanted(files: list[Path], paths: Iterable[Path]) -> list[Path]:
     """The files that lie at or under one of `paths`; all if there are none."""
-    asked = [path.resolve() for path in paths]
+    asked = [_real(path) for path in paths]
     for path in asked:
-        if not any(path == file.resolve() or path in file.resolve().parents for file in files):
+        if not any(_lies(file, path) for file in files):
             raise ConfigurationError(
                 f"{shown_path(path)} holds no file of this project",
                 where=shown_path(path),
                 hint="give a file or folder under config/, pipelines/ or schemas/; `--project DIR` for another project",
+                facts={"code": "file"},
             )
-    return [
-        file
-        for file in files
-        if not asked or any(path == file.resolve() or path in file.resolve().parents for path in asked)
-    ]
+    return [file for file in files if not asked or any(_lies(file, path) for path in asked)]
+
+
+def _real(path: Path) -> Path:
+    return Path(os.path.realpath(path))
+
+
+def _lies(file: Path, at: Path) -> bool:
+    """True if the file is, or lies under, the path `at`."""
+    real = _real(file)
+    return at == real or at in real.parents
