@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 Disposition = Literal["append", "replace", "merge"]
 Severity = Literal["warn", "quarantine", "fail"]
 
+SKIP_REASONS: tuple[str, ...] = ("filter", "identical", "superseded", "loaded before")  # as accounts name them
+
 LINEAGE_COLUMNS: tuple[str, ...] = (
     "_source",
     "_file",

@@ -34,6 +34,10 @@ class Project:
         """The names of all pipelines, sorted; their files are not read."""
         return sorted(_files(self.root / "pipelines"))
 
+    def test_files(self) -> list[Path]:
+        """The files of tests beside the pipelines, sorted; they are not read."""
+        return sorted(_files(self.root / "pipelines" / "tests").values())
+
     def schema_names(self) -> list[str]:
         """The names of all schemas, sorted; their files are not read."""
         return sorted({stem.partition("@")[0] for stem in _files(self.root / "schemas")})

@@ -22,6 +22,7 @@ _COMMANDS: Final[dict[str, tuple[str, str]]] = {  # name -> (module:attribute, w
     "run": ("pratique.cli.run:run", "Run pipelines: read, judge, load or quarantine, account."),
     "runs": ("pratique.cli.runs:runs", "List the latest runs, or show one in full."),
     "lint": ("pratique.cli.lint:command", "Find every mistake in a project's files, and say how to mend it."),
+    "test": ("pratique.cli.test:command", "Run the tests beside the pipelines: given these records, expect these."),
     "config": ("pratique.cli.config:config", "Show the merged settings and pipelines, and where each value stands."),
     "schema": ("pratique.cli.schema:schema", "Show and compare schemas; write JSON Schemas for editors."),
     "quarantine": ("pratique.cli.quarantine:quarantine", "List, show and export the records that were held."),
@@ -34,6 +35,7 @@ Examples:
   pratique run shop_daily --dry-run     judge and report, write nothing
   pratique quarantine list              what is held, by cause
   pratique lint                         every mistake in the files of the project
+  pratique test                         the tests in pipelines/tests/
 \b
 Exit codes: 0 done, 1 the gate failed, 2 configuration, 3 source, 4 destination,
 5 internal, 6 already running, 7 interrupted (run again), 8 partial.

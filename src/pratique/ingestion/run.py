@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,9 +15,11 @@ from pratique.engines import open_engine
 from pratique.engines.base import Engine
 from pratique.errors import InterruptedRunError, PratiqueError
 from pratique.events import Emit, Event, RunFinished, RunStarted
-from pratique.ingestion.story import PipelineRun, now, problem_of
+from pratique.ingestion.story import Gate, PipelineRun, ask_gate, now, problem_of
 from pratique.ledger import open_ledger
+from pratique.ledger.base import Ledger
 from pratique.model import Problem, RunOutcome, RunReport, SourceReport
+from pratique.planning import Pipeline
 from pratique.project import Project
 from pratique.quarantine import Quarantine
 from pratique.sources import ReadLimits
@@ -71,9 +73,24 @@ def run_pipeline(
         lock_timeout_seconds=limits.lock_timeout_seconds,
         name=pipeline.destination.name,
     )
+    with closing(open_ledger(state / "ledger.sqlite")) as ledger:
+        return run_planned(pipeline, destination, ledger, state, limits, emit=emit, dry_run=dry_run, strict=strict)
+
+
+def run_planned(
+    pipeline: Pipeline,
+    destination: Destination,
+    ledger: Ledger,
+    state: Path,
+    limits: LimitsSpec,
+    *,
+    emit: Emit = _silent,
+    dry_run: bool = False,
+    strict: bool = False,
+    asked: Gate = ask_gate,
+) -> RunReport:
+    """Run a checked pipeline once, as `run_pipeline` does, with its state in `state` and its gate asked by `asked`."""
     with ExitStack() as stack:
-        ledger = open_ledger(state / "ledger.sqlite")
-        stack.callback(ledger.close)
         folder = stack.enter_context(workspace(state / "tmp"))
         handle = (
             None
@@ -93,6 +110,7 @@ def run_pipeline(
             handle.run_id if handle else uuid.uuid4().hex,
             handle.started_at if handle else datetime.now(UTC),
             handle,
+            asked,
         )
         report = _told_run(run, strict=strict)
         if handle:
