@@ -157,14 +157,14 @@ class _Reader:
         if not spec.expect and not spec.tables:
             self._tell("this test expects nothing", ("name",), "add expect: or tables:", "missing-key")
         pipeline = self._pipeline
-        given = {
-            name: self._given(self._source(name, ("given", name)), spec) for name in spec.given if self._known(name)
-        }
+        sources = {plan.name: plan for plan in pipeline.sources}
+        for name in spec.given.keys() - sources.keys():
+            self._unknown(name, sources, 'the pipeline has no source "{name}"', ("given", name), "its sources")
         case = Case(
             name=spec.name,
             where=self._place(()),
             pipeline=pipeline,
-            given=given,
+            given={name: self._given(sources[name], spec) for name in spec.given if name in sources},
             there={name: rows for name in spec.there if (rows := self._table(name, "there", spec.there[name]))},
             expect={name: expected for name in spec.expect if (expected := self._expectation(name, spec))},
             tables={name: rows for name in spec.tables if (rows := self._table(name, "tables", spec.tables[name]))},
@@ -190,19 +190,6 @@ class _Reader:
         self._tell(message.format(name=name), path, nearest(name, known, what), "unknown-name", key=True)
 
     # --- what is given
-
-    def _known(self, name: str) -> bool:
-        """True if the pipeline has this source; else it is told."""
-        names = [plan.name for plan in self._plans()]
-        if name not in names:
-            self._unknown(name, names, 'the pipeline has no source "{name}"', ("given", name), "its sources")
-        return name in names
-
-    def _plans(self) -> tuple[SourcePlan, ...]:
-        return self._pipeline.sources if self._pipeline else ()
-
-    def _source(self, name: str, _: KeyPath) -> SourcePlan:
-        return next(plan for plan in self._plans() if plan.name == name)
 
     def _given(self, plan: SourcePlan, spec: CaseSpec) -> tuple[GivenFile, ...]:
         at: KeyPath = ("given", plan.name)
@@ -309,6 +296,9 @@ class _Reader:
         return json.dumps(value, ensure_ascii=False)
 
     # --- what is expected
+
+    def _plans(self) -> tuple[SourcePlan, ...]:
+        return self._pipeline.sources if self._pipeline else ()
 
     def _expectation(self, name: str, spec: CaseSpec) -> Expectation | None:
         at: KeyPath = ("expect", name)

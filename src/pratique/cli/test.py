@@ -135,9 +135,13 @@ def _beside(difference: Difference, width: int) -> list[str]:
 
 def _summary(report: TestReport, *, color: bool) -> str:
     parts = [
-        coloured(f"{report.count(status)} {word}", _MARKS[status][1], on=color)
-        for status, word in (("passed", "passed"), ("failed", "failed"), ("error", "could not be run"))
-        if report.count(status)  # type: ignore[arg-type]  # the three words of Status
+        coloured(f"{number} {word}", colour, on=color)
+        for number, word, colour in (
+            (report.count("passed"), "passed", "green"),
+            (report.count("failed"), "failed", "red"),
+            (report.count("error"), "could not be run", "red"),
+        )
+        if number
     ]
     return f"{', '.join(parts)} in {report.seconds:.2f} s"
 

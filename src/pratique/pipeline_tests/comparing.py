@@ -138,9 +138,7 @@ class _Source:
                 explain=self._why_not_loaded,
             )
         elif loaded is not None and loaded != account.loaded:
-            yield self._differs(
-                "loaded", counted(int(loaded), "record"), counted(account.loaded, "record"), self._told_account()
-            )
+            yield self._differs("loaded", _count(loaded), counted(account.loaded, "record"), self._told_account())
         if isinstance(held, tuple) and expected:
             where = expected.where("quarantined")
             yield from compare_held(
@@ -151,7 +149,7 @@ class _Source:
                 f"{cause.rule}: {cause.message}" for cause in self._report.causes
             ]
             got = counted(account.quarantined, "record")
-            yield self._differs("quarantined", counted(int(held), "record"), got, *told)
+            yield self._differs("quarantined", _count(held), got, *told)
         yield from self._skipped()
 
     def _skipped(self) -> Iterator[Difference]:
@@ -240,6 +238,10 @@ def _is_file(wanted: Mapping[str, Any], file: HeldFile) -> bool:
         wanted.get("file") in {None, name, name.rpartition("/")[2]}
         and str(wanted.get("reason") or "").casefold() in file.reason.casefold()
     )
+
+
+def _count(records: Records) -> str:
+    return counted(len(records) if isinstance(records, tuple) else records or 0, "record")
 
 
 def _mapping(value: Mapping[str, Any]) -> str:

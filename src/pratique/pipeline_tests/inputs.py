@@ -129,13 +129,13 @@ def _csv(schema: Schema, dialect: Dialect, rows: tuple[Mapping[str, Cell], ...],
         for name in header:
             cell = row.get(name)
             if cell is None or cell.text is None:
-                cells.append(_missing(name, missing.get(name, ("",)), dialect, where))
+                cells.append(_missing(missing.get(name, ("",)), dialect, where))
             else:
                 cells.append(_text(cell.text, dialect, where))
         yield delimiter.join(cells) + "\n"
 
 
-def _missing(name: str, texts: tuple[str, ...], dialect: Dialect, where: str) -> str:
+def _missing(texts: tuple[str, ...], dialect: Dialect, where: str) -> str:
     """A missing value is written by the first text that means it, best by nothing."""
     if "" in texts or not texts:
         return ""

@@ -65,7 +65,7 @@ def run_pipeline_tests(
 ) -> TestReport:
     """Run the tests in `pipelines/tests/`: all, those of these pipelines, or of these files.
 
-    Each runs by the engine and the story of `pratique run` into a DuckDB file of its own, in a temporary folder: nothing
+    Each runs by the engine and story of `pratique run`, into a DuckDB file of its own in a temporary folder: nothing
     of the project is written, no connection is opened, no secret is needed. `told` hears each result at once. Raises
     ConfigurationError with every mistake in the files, and if there is no test.
     """

@@ -37,7 +37,8 @@ def stored_value(field: Field, timezone: str | None, value: Any, text: str | Non
             raise ValueError(f"{field.name} is a boolean", "write true or false, without quotes")
         return value
     if not isinstance(value, str):
-        raise ValueError(f"{field.name} is {'a text' if kind == 'string' else f'a {kind}'}", "put it in quotes")
+        told = f"{field.name} is {'a text' if kind == 'string' else f'a {kind}'}"
+        raise ValueError(told, "put it in quotes")  # noqa: TRY004 - as for every value that does not fit
     return value if kind == "string" else _read(field, kind, timezone, value)
 
 
