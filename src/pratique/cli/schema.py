@@ -213,7 +213,7 @@ def diff(*, old: str, new: str, environment: str | None, root: Path | None, colo
 
 
 @schema.command("json-schema")
-@click.argument("kind", required=False, type=click.Choice(["pipeline", "schema", "config"]))
+@click.argument("kind", required=False, type=click.Choice(["pipeline", "schema", "config", "tests"]))
 @click.option("--write", is_flag=True, help="Write all of them into the state folder, and say how editors find them.")
 @project_options
 def json_schema_(*, kind: str | None, write: bool, environment: str | None, root: Path | None, color: str) -> None:
@@ -225,7 +225,7 @@ def json_schema_(*, kind: str | None, write: bool, environment: str | None, root
         if kind is None:
             every = f"pratique schema json-schema --write{typed_options(environment, root)}"
             raise ConfigurationError(
-                "of which kind of file? pipeline, schema or config",
+                "of which kind of file? pipeline, schema, config or tests",
                 hint=f"pratique schema json-schema pipeline; for all of them: {every}",
             )
         console.out(json.dumps(json_schema(cast(Kind, kind)), ensure_ascii=False, indent=2))

@@ -21,15 +21,15 @@ def _is_records(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(item, dict) for item in value)
 
 
-def _expects(what: str, hint: str, *takes: Callable[[Any], bool]) -> BeforeValidator:
-    """A value that one of `takes` accepts."""
+def _expects(what: str, hint: str, shape: Any, *takes: Callable[[Any], bool]) -> BeforeValidator:
+    """A value that one of `takes` accepts; `shape` is the type that editors know."""
 
     def check(value: Any) -> Any:
         if value is not None and not any(take(value) for take in takes):
             raise ValueError(f"expected {what}", hint)
         return value
 
-    return BeforeValidator(check)
+    return BeforeValidator(check, json_schema_input_type=shape | None)
 
 
 def _counts(value: Any) -> bool:
@@ -46,17 +46,43 @@ def _is_quality(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 100  # noqa: PLR2004 - a score
 
 
-_RECORDS = _expects("a number of records, or a list of records", "such as 2, or [{id: 1}]", _is_count, _is_records)
-_SKIPPED = _expects(
-    "a number of records, or a number for each reason", "such as 2, or {identical: 1, filter: 1}", _is_count, _counts
+_Count = Annotated[int, Field(ge=0)]
+_Rows = list[dict[str, Any]]
+_RECORDS = _expects(
+    "a number of records, or a list of records", "such as 2, or [{id: 1}]", _Count | _Rows, _is_count, _is_records
 )
-_WARNINGS = _expects("rules, each with a number of records", "such as {big_order: 2}, or [big_order]", _counts, _texts)
-_HELD = _expects("a number of files, or a list of files", "such as 1, or [{reason: header}]", _is_count, _is_records)
-_QUALITY = _expects("a score from 0 to 100", "such as 98.7, or {at_least: 95}", _is_quality)
-_ROWS = _expects("a list of records", "such as [{id: 1}]", _is_records)
+_SKIPPED = _expects(
+    "a number of records, or a number for each reason",
+    "such as 2, or {identical: 1, filter: 1}",
+    _Count | dict[str, _Count],
+    _is_count,
+    _counts,
+)
+_WARNINGS = _expects(
+    "rules, each with a number of records",
+    "such as {big_order: 2}, or [big_order]",
+    dict[str, _Count] | list[str],
+    _counts,
+    _texts,
+)
+_HELD = _expects(
+    "a number of files, or a list of files",
+    "such as 1, or [{reason: header}]",
+    _Count | list[dict[Literal["file", "reason"], str]],
+    _is_count,
+    _is_records,
+)
+_QUALITY = _expects(
+    "a score from 0 to 100",
+    "such as 98.7, or {at_least: 95}",
+    float | dict[Literal["at_least"], float],
+    _is_quality,
+)
+_ROWS = _expects("a list of records", "such as [{id: 1}]", _Rows, _is_records)
 _PATH = _expects(
     "the captures of the path, or a path",
     "such as {partner: acme}, or acme/sales.csv",
+    str | dict[str, str | int | float],
     lambda value: isinstance(value, str) and value != "",
     lambda value: isinstance(value, dict),
 )
@@ -109,4 +135,6 @@ class CaseFileSpec(Spec):
     """A file of tests; without `pipeline` its name is the pipeline's."""
 
     pipeline: Name | None = None
-    tests: Annotated[list[Any], Field(min_length=1)]
+    tests: Annotated[
+        list[Any], BeforeValidator(lambda value: value, json_schema_input_type=list[CaseSpec]), Field(min_length=1)
+    ]
