@@ -24,10 +24,15 @@ def compare(case: Case, ran: Ran) -> list[Difference]:
     """
     reports = {report.source: report for report in ran.report.sources}
     found: list[Difference] = []
+    surprising: set[str] = set()  # tables that hold something else because of how a source ended
     for plan in case.pipeline.sources:
         if plan.name in case.given:
-            found += _Source(case, plan, reports[plan.name], ran).differences()
+            source = _Source(case, plan, reports[plan.name], ran)
+            found += source.differences()
+            surprising |= {plan.table} if source.surprising else set()
     for name, rows in case.tables.items():
+        if name in surprising:
+            continue
         got = ran.tables[name]
         what = f"table {name}"
         if isinstance(rows.records, tuple):
@@ -49,12 +54,16 @@ class _Source:
         self._loaded = ran.loaded.get(plan.name, [])
         self._held = ran.quarantined.get(plan.name, [])
         self._reasons = ran.gates.get(plan.name, [])
+        self.surprising = False
 
     def differences(self) -> list[Difference]:
         """In the order in which a load goes: files, gate, records, what is told of them."""
         if stopped := list(self._outcome()):
+            self.surprising = True
             return stopped
-        return [*self._files(), *self._gate(), *self._records(), *self._told()]
+        found = [*self._files(), *self._gate()]
+        self.surprising = bool(found)
+        return [*found, *self._records(), *self._told()]
 
     def _differs(self, word: str, expected: str, got: str, *notes: str) -> Difference:
         where = self._expected.where(word) if self._expected else self._case.where
@@ -126,7 +135,8 @@ class _Source:
         if self._report.outcome == "not run":
             return
         loaded: Records = expected.loaded if expected else None
-        held: Records = (expected.quarantined if expected else None) or 0
+        held: Records = expected.quarantined if expected else None
+        held = 0 if held is None else held
         if isinstance(loaded, tuple) and expected:
             yield from compare_rows(
                 self._plan.schema,

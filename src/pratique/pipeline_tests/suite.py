@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from pratique.cases import Case, chosen, read_cases
 from pratique.documents import shown_path
@@ -19,6 +20,9 @@ from pratique.pipeline_tests.comparing import compare
 from pratique.pipeline_tests.differences import Difference
 from pratique.pipeline_tests.running import run_case
 from pratique.project import Project
+
+# Limit: tests that run at the same time; each may use what `limits` grants a run.
+_AT_ONCE_MAX: Final = 4
 
 Status = Literal["passed", "failed", "error"]
 
@@ -77,9 +81,10 @@ def run_pipeline_tests(
     cases = chosen(cases, only) if only is not None else cases
     started, began = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
     results = []
-    for case in cases:
-        results.append(_result(project, case))
-        told(results[-1])
+    with ThreadPoolExecutor(_AT_ONCE_MAX, "pratique-test") as pool:  # half of a small run is waiting for the disk
+        for result in pool.map(lambda case: _result(project, case), cases):
+            results.append(result)
+            told(result)
     return TestReport(tuple(results), started, round(time.monotonic() - began, 3))
 
 
