@@ -442,7 +442,7 @@ def test_one_line_per_test_and_a_summary(root: Path) -> None:
     assert run_tests(root, TWO, str(root / "pipelines" / "tests" / "shop.yaml")).exit_code == 1
     write(
         root / "pipelines" / "tests" / "web.yaml",
-        "tests: [{name: w, given: {events: []}, expect: {events: {loaded: 0}}}]",
+        "tests: [{name: w, given: {events: [{id: 1}]}, expect: {events: {loaded: 1}}}]",
     )
     only = run_tests(root, TWO, "web")
     assert (only.exit_code, only.output.count("✓")) == (0, 1)

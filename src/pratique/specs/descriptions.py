@@ -143,7 +143,7 @@ WORDS: Final[dict[str, dict[str, str]]] = {
     "ExpectSpec": {
         "loaded": "a number, or all loaded records in any order, compared by the fields that are named",
         "exact": "true: every field of the loaded records is compared",
-        "quarantined": "a number, or all held records: fields that name them, rules (all that hold), message, line, raw",
+        "quarantined": "a number, or all held records: fields that name them, rules (all of them), message, line, raw",
         "skipped": "a number, or a number for each reason: filter, identical, superseded, loaded before",
         "held": "a number of files that are held, or a list: file, reason (a part of it)",
         "gate": "passed or failed; the gate is asked only where a test says so",
