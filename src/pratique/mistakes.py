@@ -89,7 +89,8 @@ class Mistakes:
         """Take mistakes that were found together: two of them may stand at one place."""
         new = [mistake for mistake in mistakes if not mistake.column or mistake.where not in self._told]
         self._found |= dict.fromkeys(new)
-        self._told |= {mistake.where for mistake in new}
+        # A secret that is not known here hides what only its value could tell; another warning hides no error.
+        self._told |= {mistake.where for mistake in new if mistake.level == "error" or mistake.code == "secret"}
 
     @contextmanager
     def caught(self) -> Iterator[None]:
