@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from pratique.errors import ConfigurationError
-from pratique.mistakes import Mistake, Mistakes, mistakes_of
+from pratique.mistakes import Code, Mistake, Mistakes, mistakes_of
 from pratique.positions import inside
 
 KeyPath = tuple[str | int, ...]
@@ -230,12 +230,12 @@ class _Reader:
         self.keys: dict[KeyPath, tuple[int, int]] = {}
         self.texts: dict[KeyPath, str] = {}
 
-    def fail(self, message: str, place: tuple[int, int], hint: str, code: str = "syntax") -> NoReturn:
+    def fail(self, message: str, place: tuple[int, int], hint: str, code: Code = "syntax") -> NoReturn:
         """Refuse the file: nothing that follows can be understood."""
         where = f"{self.name}:{place[0]}:{place[1]}"
         raise ConfigurationError(message, where=where, hint=hint, facts={"code": code})
 
-    def note(self, message: str, place: tuple[int, int], hint: str, code: str = "syntax") -> None:
+    def note(self, message: str, place: tuple[int, int], hint: str, code: Code = "syntax") -> None:
         """Note a mistake after which the file can be read on."""
         self.found.add([Mistake(f"{self.name}:{place[0]}:{place[1]}", message, hint, code)])
         self.notes += 1

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from pratique.cases import read_cases
-from pratique.config_manager import ConfigManager, config_files
+from pratique.config_manager import config_files, find_root
 from pratique.documents import folder_of, shown_path
 from pratique.errors import ConfigurationError
 from pratique.mistakes import Mistake, Mistakes
@@ -42,11 +42,12 @@ class LintReport:
 def lint(root: str | Path | None = None, environment: str | None = None, paths: Sequence[Path] = ()) -> LintReport:
     """Every mistake of every file of a project, in one environment or, if none is given, in all of them.
 
-    `paths` (files or folders of the project) narrow what is told, not what is looked at. Raises ConfigurationError for
-    a path that holds no file of the project. Nothing is opened but the project's own files and secret files.
+    `paths` (files or folders of the project) narrow what is told, not what is looked at. Nothing is opened but the
+    project's own files and secret files. Raises ConfigurationError where there is no project, and for a path that
+    holds no file of it.
     """
     found = Mistakes()
-    folder = ConfigManager(environment, root, Mistakes()).root
+    folder = Path(root).resolve() if root is not None else find_root(Path.cwd())
     environments = [environment] if environment else [*sorted(config_files(folder, Mistakes()).keys() - {"default"})]
     used: set[str] = set()
     for name in environments or [""]:
@@ -55,6 +56,13 @@ def lint(root: str | Path | None = None, environment: str | None = None, paths: 
         _tests(project, found)
     _schemas(project, used, found)
     files = _files(folder, found)
+    if not files:
+        raise ConfigurationError(
+            "there is no project here: no file in config/, pipelines/ or schemas/",
+            where=str(folder),
+            hint="go to the folder of a project, or name it: pratique lint --project DIR",
+            facts={"code": "file"},
+        )
     wanted = _wanted(files, paths)
     shown = {shown_path(path) for path in wanted}
     told = [mistake for mistake in found if not paths or mistake.file in shown]

@@ -214,6 +214,21 @@ def test_warnings_are_no_mistakes_unless_strict(root: Path) -> None:
     assert lint("--strict").exit_code == 2
 
 
+def test_settings_that_do_nothing_yet_are_told(root: Path) -> None:
+    """Settings of features that are not built yet are taken, and told as warnings."""
+    write(root, {"config/default.yaml": PLAIN["config/default.yaml"] + "alerts: {mail: a@b.example}\nretry: {}\n"})
+    assert [(item["line"], item["code"], item["level"]) for item in found()] == [(2, "not-served", "warning")]
+
+
+def test_a_folder_without_a_project_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing to check is no success: exit 2, and how to name the folder."""
+    monkeypatch.chdir(tmp_path)
+    result = lint()
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "there is no project here" in result.stderr
+    assert "--project" in result.stderr
+
+
 def test_a_reference_keeps_a_schema_in_use(root: Path) -> None:
     """A parent that only a reference names is used."""
     write(root, {"schemas/teams.yaml": "fields: {id: integer}\n"})

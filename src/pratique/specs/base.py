@@ -15,7 +15,7 @@ from typing import Annotated, Any, Final, Generic, NoReturn, Protocol, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints, ValidationError
 
 from pratique.documents import KeyPath
-from pratique.mistakes import Mistake, refuse
+from pratique.mistakes import Code, Mistake, refuse
 from pratique.secrets import Secret
 
 NAME_PATTERN: Final = r"^[a-z0-9][a-z0-9_-]{0,63}$"
@@ -171,7 +171,7 @@ def _explain(model: type[Spec], root: Any, item: Any, where: Where) -> Mistake:
     return Mistake(where(path, False), *_explain_value(kind, context, str(item["msg"]), shown, value))
 
 
-def _explain_value(kind: str, context: Any, told: str, shown: str, value: Any) -> tuple[str, str, str]:
+def _explain_value(kind: str, context: Any, told: str, shown: str, value: Any) -> tuple[str, str, Code]:
     """What is wrong with a value at the key path `shown`, what to do, and its code."""
     if kind in {"too_short", "string_too_short"}:
         return f"{shown} is empty", "write at least one entry, or leave it out", "value"
@@ -182,7 +182,7 @@ def _explain_value(kind: str, context: Any, told: str, shown: str, value: Any) -
     expected = _EXPECTED.get(kind) or told.removeprefix("Input should be ")
     expected = expected.replace("greater than or equal to", "at least").replace("less than or equal to", "at most")
     hint = "put it in quotes" if kind == "string_type" and isinstance(value, int | float | bool) else ""
-    code = "type" if kind.endswith("_type") else "value"
+    code: Code = "type" if kind.endswith("_type") else "value"
     return f"{shown}: expected {expected}, found {_show(value)}", hint or _HINTS.get(kind, f"write {expected}"), code
 
 
