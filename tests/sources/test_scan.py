@@ -234,7 +234,7 @@ BROKEN_ALL_OVER = {
 def test_a_broken_record_after_another_takes_linear_time(tmp_path, name):
     """Four times as many broken records, or lines behind a quote that is never closed, take about four times as long."""
     seconds = []
-    for size in (30_000, 120_000):
+    for size in (15_000, 60_000):
         (tmp_path / "a.csv").write_bytes(b"a,b\n" + BROKEN_ALL_OVER[name](size))
         started = time.process_time()
         assert landed(tmp_path, ["a", "b"]).held == ()
