@@ -19,12 +19,12 @@ from pratique.errors import SourceError
 from pratique.schema import Field
 
 _NUMBER: Final = re.compile(r"-?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?")
+_PLAIN: Final = re.compile(r"-?[0-9]+\.[0-9]*[1-9]")
 _INTEGER: Final = re.compile(r"-?[0-9]+")
 # Limit: places before and behind the point up to which a number with an exponent is written out; decimals have 38.
 _PLACES_MAX: Final = 40
 _EXACT_DIGITS: Final = 15  # of a decimal number that a double holds in any case
 _DAY_MS: Final = 86_400_000
-_LAST_DAY: Final = date(9999, 12, 31)
 _NO_DAY: Final = 60  # 29 February 1900: Lotus 1-2-3 had it, and Excel kept it
 _ESCAPED: Final = re.compile(r"_x([0-9A-Fa-f]{4})_")
 
@@ -94,8 +94,8 @@ def number_text(written: str) -> str:
         return written
     if _NUMBER.fullmatch(written) is None:
         raise CellError(f"{written[:40]!r} is not a number")
-    if len(written) <= _EXACT_DIGITS and "e" not in written and "E" not in written and written[-1] not in "0.":
-        return written if written[0] != "." else "0" + written
+    if len(written) <= _EXACT_DIGITS and _PLAIN.fullmatch(written):
+        return written
     exact = Decimal(written)
     if _INTEGER.fullmatch(written) is None:
         double = float(written)
@@ -115,10 +115,13 @@ def moment_text(serial: str, shown: Shown, wanted: Spelling, *, since_1904: bool
     """A date, time or duration out of a number of days, to the millisecond, the finest that Excel shows."""
     if _NUMBER.fullmatch(serial) is None:
         raise CellError(f"{serial[:40]!r} is not a number")
-    value = float(serial)
-    if abs(value) > (_LAST_DAY - date(1899, 12, 30)).days + 1:
-        raise CellError(f"{serial} is no date: the last day is 9999-12-31")
-    total = round(value * _DAY_MS)
+    try:
+        return _moment(serial, round(float(serial) * _DAY_MS), shown, wanted, since_1904=since_1904)
+    except OverflowError:
+        raise CellError(f"{serial} is no date: the last day is 9999-12-31") from None
+
+
+def _moment(serial: str, total: int, shown: Shown, wanted: Spelling, *, since_1904: bool) -> str:
     if shown is Shown.DURATION:
         return _duration(total)
     if total < 0:
@@ -138,10 +141,7 @@ def _day(days: int, *, since_1904: bool) -> date:
         raise CellError("0 January 1900 is no day, though Excel shows it")
     else:
         first = date(1899, 12, 31) if days < _NO_DAY else date(1899, 12, 30)
-    try:
-        return first + timedelta(days=days)
-    except OverflowError:
-        raise CellError("the last day is 9999-12-31") from None
+    return first + timedelta(days=days)
 
 
 def _date_text(day: date, rest: int, date_only: bool, wanted: Spelling) -> str:  # noqa: FBT001
