@@ -71,11 +71,14 @@ def workbook(
     for number, (name, text) in enumerate(sheets.items(), 1):
         state = f' state="{states[name]}"' if states and name in states else ""
         listed.append(f'<sheet name="{escape(name)}" sheetId="{number}"{state} r:id="r{number}"/>')
-        relations.append(f'<Relationship Id="r{number}" Type="{DOCUMENT}/worksheet" Target="worksheets/sheet{number}.xml"/>')
+        relations.append(
+            f'<Relationship Id="r{number}" Type="{DOCUMENT}/worksheet" Target="worksheets/sheet{number}.xml"/>'
+        )
         made[f"xl/worksheets/sheet{number}.xml"] = text
     relations.append(f'<Relationship Id="styles" Type="{DOCUMENT}/styles" Target="styles.xml"/>')
     codes = "".join(
-        f'<numFmt numFmtId="{200 + at}" formatCode="{escape(code, {chr(34): "&quot;"})}"/>' for at, code in enumerate(formats)
+        f'<numFmt numFmtId="{200 + at}" formatCode="{escape(code, {chr(34): "&quot;"})}"/>'
+        for at, code in enumerate(formats)
     )
     uses = "".join(f'<xf numFmtId="{200 + at}"/>' for at in range(len(formats)))
     made["xl/styles.xml"] = (
@@ -84,7 +87,9 @@ def workbook(
     )
     if shared:
         relations.append(f'<Relationship Id="texts" Type="{DOCUMENT}/sharedStrings" Target="/xl/sharedStrings.xml"/>')
-        made["xl/sharedStrings.xml"] = f'{HEAD}<sst xmlns="{MAIN}">{"".join(f"<si>{text}</si>" for text in shared)}</sst>'
+        made["xl/sharedStrings.xml"] = (
+            f'{HEAD}<sst xmlns="{MAIN}">{"".join(f"<si>{text}</si>" for text in shared)}</sst>'
+        )
     made["xl/_rels/workbook.xml.rels"] = (
         f'{HEAD}<Relationships xmlns="{PACKAGE}/relationships">{"".join(relations)}</Relationships>'
     )

@@ -44,7 +44,9 @@ def values(folder: Path, cells: list[object], field: Field | None = None, **word
     item = field or Field("a")
     schema = Schema("s", 1, (item, Field("b")))
     content = workbook({"S": sheet(rows([item.name, "b"], *([value, "x"] for value in cells)))}, **words)
-    return [row.partition(": ")[2] if isinstance(row, str) else row[0] for row in records(landed(folder, content, schema))]
+    return [
+        row.partition(": ")[2] if isinstance(row, str) else row[0] for row in records(landed(folder, content, schema))
+    ]
 
 
 def reason(folder: Path, content: bytes, *arguments, **words) -> str:
@@ -163,7 +165,10 @@ def test_a_cell_that_cannot_be_told_costs_its_record(tmp_path, xml, problem):
 )
 def test_a_text_that_no_table_can_hold_costs_its_record(tmp_path, text, problem):
     """NUL and half characters can be written by escapes only, and are held."""
-    assert records(landed(tmp_path, one_sheet(["a", "b"], [1, text], [2, "x"]))) == [f"Sheet1, row 2: {problem}", ["2", "x"]]
+    assert records(landed(tmp_path, one_sheet(["a", "b"], [1, text], [2, "x"]))) == [
+        f"Sheet1, row 2: {problem}",
+        ["2", "x"],
+    ]
 
 
 def test_formulas_that_wait_for_a_computation_are_not_believed(tmp_path):
@@ -274,7 +279,11 @@ def test_number_formats(tmp_path, code, text):
         (Field("a", FieldType("date")), '<c s="3"><v>45351.5</v></c>', "2024-02-29T12:00:00"),
         (Field("a", FieldType("datetime")), '<c s="1"><v>45351</v></c>', "2024-02-29T00:00:00"),
         (Field("a", FieldType("time"), format="%H.%M"), '<c s="2"><v>0.5</v></c>', "12.00"),
-        (Field("a", FieldType("boolean"), true_values=("ja",), false_values=("nein",)), '<c t="b"><v>0</v></c>', "nein"),
+        (
+            Field("a", FieldType("boolean"), true_values=("ja",), false_values=("nein",)),
+            '<c t="b"><v>0</v></c>',
+            "nein",
+        ),
         (Field("a", FieldType("boolean")), '<c t="b"><v>1</v></c>', "true"),
     ],
 )
@@ -285,7 +294,10 @@ def test_a_value_is_spelled_as_its_field_reads_it(tmp_path, field, xml, text):
 
 def test_two_fields_that_want_two_spellings_hold_the_file(tmp_path):
     """No text of a number is read alike with a decimal comma and with a decimal point."""
-    fields = (Field("x", FieldType("number"), aliases=("a",)), Field("y", FieldType("number"), aliases=("a",), decimal_char=","))
+    fields = (
+        Field("x", FieldType("number"), aliases=("a",)),
+        Field("y", FieldType("number"), aliases=("a",), decimal_char=","),
+    )
     assert "x and y" in reason(tmp_path, one_sheet(["a"], [1.5]), Schema("s", 1, fields))
 
 
@@ -323,7 +335,11 @@ def test_a_value_beside_the_table_costs_its_record(tmp_path):
         ["3", "w"],
     ]
     for area in ("B1:C4", "B:C", "b1:c"):
-        assert records(landed(tmp_path, content, dialect=Dialect(cell_range=area))) == [["1", "x"], ["2", "y"], ["3", "w"]]
+        assert records(landed(tmp_path, content, dialect=Dialect(cell_range=area))) == [
+            ["1", "x"],
+            ["2", "y"],
+            ["3", "w"],
+        ]
     assert records(landed(tmp_path, content, dialect=Dialect(cell_range="B1:C2"))) == [["1", "x"]]
 
 
@@ -404,7 +420,10 @@ def test_a_header_that_does_not_fit_holds_the_file(tmp_path, header, part):
     ("data", "problem"),
     [
         ('<row r="2"><c r="A2"><v>1</v></c><c r="A2"><v>2</v></c></row>', "Sheet1: the cell A2 stands twice"),
-        ('<row r="2"><c r="B2"><v>1</v></c><c r="A2"><v>2</v></c></row>', "Sheet1: the cell A2 stands twice, or behind"),
+        (
+            '<row r="2"><c r="B2"><v>1</v></c><c r="A2"><v>2</v></c></row>',
+            "Sheet1: the cell A2 stands twice, or behind",
+        ),
         ('<row r="2"><c r="A3"><v>1</v></c></row>', "Sheet1: the cell A3 stands in row 2"),
         ('<row r="2"><c r="7"><v>1</v></c></row>', "Sheet1: '7' is no cell"),
     ],
@@ -421,7 +440,9 @@ def test_rows_and_cells_without_numbers(tmp_path):
     """Some programs do not number rows and cells: then they follow each other. A prefix of names changes nothing."""
     data = "<row><c t='inlineStr'><is><t>a</t></is></c><c t='inlineStr'><is><t>b</t></is></c></row><row><c/><c><v>2</v></c></row>"
     assert records(landed(tmp_path, workbook({"S": sheet(data)}))) == [["", "2"]]
-    prefixed = sheet(data).replace("<", "<x:").replace("<x:/", "</x:").replace("<x:?", "<?").replace("xmlns=", "xmlns:x=")
+    prefixed = (
+        sheet(data).replace("<", "<x:").replace("<x:/", "</x:").replace("<x:?", "<?").replace("xmlns=", "xmlns:x=")
+    )
     assert records(landed(tmp_path, workbook({"S": prefixed}))) == [["", "2"]]
     strict = sheet(data).replace(MAIN, "http://purl.oclc.org/ooxml/spreadsheetml/main")
     assert records(landed(tmp_path, workbook({"S": strict}))) == [["", "2"]]

@@ -1,4 +1,8 @@
-"""Cuts the XML of a sheet into its rows, in flat memory; what the cells hold is told by `excel_text`."""
+"""Cuts the XML of a sheet into its rows, in flat memory; what the cells hold is told by `excel_text`.
+
+Rows that are written as nearly all programs write them are taken out by a regular expression that allows nothing else,
+three times as fast; whatever stands between them, and every other row, is read by expat.
+"""
 
 from __future__ import annotations
 
@@ -20,17 +24,34 @@ _TOLD_MAX: Final = 1000
 _WHOLE: Final = re.compile("[0-9]{1,9}")
 _LETTERS: Final = re.compile("[A-Z]{1,3}")
 _TRUE: Final = frozenset({"1", "true"})
+# Limit: bytes in which the rows must begin, or a row that is no usual one must end; else expat reads all of the sheet.
+_AHEAD_BYTES: Final = 1 << 20
+
+_TEXT: Final = rb"[ -%'-;=?-~\x80-\xff]"
+_ATTRIBUTE: Final = rb"[\w:]++=\"[ !#-%'-;=?-~\x80-\xff]*+\""
+_FORMULA: Final = (
+    rb"<f(?: " + _ATTRIBUTE + rb")*+(?:/>|>(?:" + _TEXT + rb"|&(?:amp|lt|gt|quot|apos);)*+</f>)"
+)  # fmt: skip
+_CELL: Final = (
+    rb'<c r="[A-Z]{1,3}[0-9]{1,7}"(?: s="[0-9]{1,9}")?+(?: t="(?:n|s|str|b|e|inlineStr)")?+(?:/>|>(?:'
+    + _FORMULA
+    + rb")?+"
+    rb"(?:<v>" + _TEXT + rb'++</v>|<is><t(?: xml:space="preserve")?+>' + _TEXT + rb"++</t></is>)?+</c>)"
+)
+_USUAL_ROW: Final = re.compile(
+    rb'<row r="([0-9]{1,7})"(?: (?!hidden|xmlns|r=)' + _ATTRIBUTE + rb")*+(?:/>|>((?:" + _CELL + rb")*+)</row>)\s*+"
+)
+# The parts of a cell in such a row: column, row, style, kind, formula, value, text.
+_PARTS: Final = re.compile(
+    r'<c r="([A-Z]+)([0-9]+)"(?: s="([0-9]+)")?(?: t="([a-zA-Z]+)")?(?:/>|>(<f[^>]*(?:/>|>[^<]*</f>))?'
+    r"(?:<v>([^<]*)</v>|<is><t[^>]*>([^<]*)</t></is>)?</c>)"
+)
 _DEPTH_MAX: Final = 100  # Limit: nested elements of which we know nothing
 
 
-class Cell(NamedTuple):
-    """A cell that holds something. `text` is None where a formula, or an error, has no value beside it."""
-
-    column: int  # from 1
-    kind: str
-    style: str
-    text: str | None
-    formula: bool
+# A cell that holds something: its column (from 1), kind, style, text, and whether it has a formula. The text is None
+# where a formula, or an error, has no value beside it. (A plain tuple: there are ten of them in a row.)
+Cell = tuple[int, str, str, str | None, bool]
 
 
 class Row(NamedTuple):
@@ -59,24 +80,56 @@ class SheetRows:
 
     def __iter__(self) -> Iterator[Row]:
         reading = Xml(self._part, self._limit)
-        _Handlers(reading, self)
+        handlers = _Handlers(reading, self)
         counter = _RowCounter()
+        window = b""
         for piece in self._package.pieces(self._part):
             counter.add(piece)
-            reading.feed(piece)
+            window = _taken(window + piece, reading, handlers)
             if sum(map(len, self.held)) > self._limit:
                 reading.broken(f"the text of a cell is longer than {self._limit:,} bytes")
-            self._rows += len(self.made)
-            yield from self.made
-            self.made.clear()
-        reading.feed(b"", last=True)
-        self._rows += len(self.made)
-        yield from self.made
+            yield from self._new_rows()
+        reading.feed(window, last=True)
+        yield from self._new_rows()
         if counter.rows != self._rows:
             raise SourceError(
                 f"{self._part} has {counter.rows:,} rows by one count, and {self._rows:,} by another",
                 hint="open it in Excel and save it again; nothing of it was loaded",
             )
+
+    def _new_rows(self) -> Iterator[Row]:
+        self._rows += len(self.made)
+        yield from self.made
+        self.made.clear()
+
+
+def _taken(window: bytes, reading: Xml, handlers: _Handlers) -> bytes:
+    """Read as much of the window as ends where a row ends, and give the rest; all of it if no row is to come."""
+    at = 0
+    if not handlers.begun:
+        found = window.find(b"<sheetData>")
+        if found < 0 and len(window) < _AHEAD_BYTES:
+            return window
+        handlers.begun = True
+        at = found + len(b"<sheetData>") if found >= 0 else len(window)
+        reading.feed(window[:at])
+    while handlers.between_rows:
+        if (usual := _USUAL_ROW.match(window, at)) and handlers.take(usual[1], usual[2] or b""):
+            at = usual.end()
+            continue
+        end = window.find(b"</row>", at) + len(b"</row>")
+        if end < len(b"</row>"):
+            if window.startswith(b"</sheetData>", at) or len(window) - at > _AHEAD_BYTES:
+                break
+            return window[at:]
+        unusual = window[at:end]
+        if b"<!" in unusual or b"<?" in unusual:  # then </row> may stand in a comment, and mean nothing
+            break
+        reading.feed(unusual)
+        at = end
+    handlers.between_rows = False
+    reading.feed(window[at:])
+    return b""
 
 
 class _RowCounter:
@@ -121,7 +174,13 @@ class _Handlers:
         self._valued = False
         self._starts: dict[str, Callable[[dict[str, str]], None]] = {}
         self._ends: dict[str, Callable[[], None]] = {}
+        self.begun = self.between_rows = False
+        self._usual = True  # whether bytes mean what they mean in UTF-8
+        reading.parser.XmlDeclHandler = self._declaration
         reading.parser.StartElementHandler = self._root
+
+    def _declaration(self, _version: str, encoding: str | None, _standalone: int) -> None:
+        self._usual = encoding is None or encoding.casefold() == "utf-8"
 
     def _root(self, name: str, _attributes: dict[str, str]) -> None:
         namespace, _, local = name.rpartition(" ")
@@ -152,9 +211,32 @@ class _Handlers:
 
     def _start_data(self, _: dict[str, str]) -> None:
         self._in_data = True
+        self.between_rows = self._usual and self._depth == 2  # noqa: PLR2004 - a child of the root
 
     def _end_data(self) -> None:
-        self._in_data = False
+        self._in_data = self.between_rows = False
+
+    def take(self, written: bytes, content: bytes) -> bool:
+        """Add a row of the usual form; False if something is wrong with it after all, so that expat must read it."""
+        number_text, number, last = written.decode(), int(written), 0
+        if not self._number < number <= ROWS_MAX or written.startswith(b"0"):
+            return False
+        cells: list[Cell] = []
+        try:
+            found = _PARTS.findall(content.decode())
+        except UnicodeDecodeError:
+            return False
+        known = self._columns
+        for letters, row, style, kind, formula, value, text in found:
+            column = known.get(letters) or known.setdefault(letters, column_number(letters))
+            if row != number_text or column <= last or column > COLUMNS_MAX:
+                return False
+            last = column
+            if value or text or formula or kind == "e":
+                cells.append((column, kind or "n", style, value or text or None, bool(formula)))
+        self._number = number
+        self._out.made.append(Row(number, cells, hidden=False, problem=""))
+        return True
 
     def _start_row(self, attributes: dict[str, str]) -> None:
         if self._cells is not None or not self._in_data:
@@ -187,7 +269,7 @@ class _Handlers:
         kind = cell.get("t", "n")
         if cells is not None and (self._valued or self._formula or kind == "e"):
             text = self._value if self._valued else None
-            cells.append(Cell(column, kind, cell.get("s", ""), text, self._formula))
+            cells.append((column, kind, cell.get("s", ""), text, self._formula))
         self._cell = None
 
     def _column(self, reference: str | None) -> int:

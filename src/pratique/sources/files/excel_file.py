@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from pratique.errors import SourceError
 from pratique.model import CsvForm, RawRecord
@@ -26,6 +27,10 @@ from pratique.sources.files.excel_table import Record, Table
 from pratique.sources.files.fair_copy import BROKEN
 from pratique.sources.files.scratch import Scratch, scratch_file
 from pratique.sources.files.survey import Survey, fingerprint
+
+# Limit: lines that are written together, and the bytes of one from which on it does not wait.
+_LINES: Final = 256
+_LONG_BYTES: Final = 64 << 10
 
 
 def survey_excel(handle: int, schema: Schema, dialect: Dialect, limits: ReadLimits, workspace: Path) -> Survey:
@@ -46,6 +51,7 @@ def survey_excel(handle: int, schema: Schema, dialect: Dialect, limits: ReadLimi
                 made = _Copy(copy, beside, sheet.name, table.head.names)
                 for record in table.records():
                     made.add(record)
+                made.flush()
     except SourceError as error:
         facts = {**error.facts, "sha256": sha256, "size": size}
         raise SourceError(error.message, hint=error.hint, facts=facts) from error
@@ -101,7 +107,7 @@ def _names(sheets: Sequence[Sheet]) -> str:
 
 def _holds_data(book: Workbook, part: str, limits: ReadLimits) -> bool:
     rows = SheetRows(book.package, part, limits.record_bytes_max)
-    return any(cell.text != "" for row in rows for cell in row.cells)
+    return any(text != "" for row in rows for _, _, _, text, _ in row.cells)
 
 
 @dataclass(slots=True)
@@ -119,12 +125,13 @@ class _Copy:
     rows: array[int] = field(default_factory=lambda: array("I"))  # of the sheet
     places: array[int] = field(default_factory=lambda: array("q"))  # in the copy, or ~ beside it
     sizes: array[int] = field(default_factory=lambda: array("I"))
+    _lines: list[bytes] = field(default_factory=list)
     _end: int = 0
     _end_beside: int = 0
 
     def __post_init__(self) -> None:
         line = f"{BROKEN}\n".encode()  # a mark at the very beginning would be taken for one of byte order
-        self.copy.write(line)
+        self._lines.append(line)
         self._end = len(line)
 
     def add(self, record: Record) -> None:
@@ -149,8 +156,7 @@ class _Copy:
         self.multiline = self.multiline or "\n" in text or "\r" in text
         self.places.append(self._end)
         self.sizes.append(len(line))
-        self.copy.write(line)
-        self._end += len(line)
+        self._write(line)
         return ""
 
     def _add_broken(self, record: Record, problem: str) -> None:
@@ -160,8 +166,18 @@ class _Copy:
         self.places.append(~self._end_beside)
         self.sizes.append(len(known))
         self._end_beside += len(known)
-        self.copy.write(line)
+        self._write(line)
+
+    def _write(self, line: bytes) -> None:
+        self._lines.append(line)
         self._end += len(line)
+        if len(self._lines) > _LINES or len(line) > _LONG_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what waits."""
+        self.copy.write(b"".join(self._lines))
+        self._lines.clear()
 
     def again(self, wanted: Sequence[int], first_number: int) -> Iterator[RawRecord]:
         """Yield the records at these places, ascending, from 0."""

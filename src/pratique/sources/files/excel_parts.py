@@ -10,6 +10,7 @@ import zipfile
 from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 from typing import Final, NoReturn, Self
 from xml.parsers import expat
@@ -162,7 +163,9 @@ class Xml:
         try:
             self.parser.Parse(piece, last)
         except expat.ExpatError as error:
-            raise SourceError(f"the workbook is damaged: {self._part} is no XML: {error}", hint=_SEND_AGAIN) from error
+            raise SourceError(
+                f"the workbook is damaged: {self._part} is no XML: {expat.ErrorString(error.code)}", hint=_SEND_AGAIN
+            ) from error
         if self._size - self.parser.CurrentByteIndex > self._unread_max:
             self.broken(f"something in it is longer than {self._unread_max:,} bytes")
 
@@ -282,10 +285,10 @@ class Texts:
         if workbook.texts_part is None:
             return
         with scratch_file(workspace, "the texts of a workbook cannot be unpacked") as file:
-            for text in shared_texts(workbook.package, workbook.texts_part, limits):
-                data = text.encode("utf-8", "surrogatepass")
-                file.write(data)
-                self._ends.append(self._ends[-1] + len(data))
+            for texts in shared_texts(workbook.package, workbook.texts_part, limits):
+                encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
+                file.write(b"".join(encoded))
+                self._ends.extend(accumulate(map(len, encoded), initial=self._ends.pop()))
         try:
             if self._ends[-1]:
                 with file.path.open("rb") as made:
@@ -311,8 +314,8 @@ class Texts:
         return self._map[begin:end].decode("utf-8", "surrogatepass") if self._map is not None and end > begin else ""
 
 
-def shared_texts(package: Package, part: str, limits: ReadLimits) -> Iterator[str]:
-    """Yield the shared texts in order; runs of different looks are one text, phonetic readings are none."""
+def shared_texts(package: Package, part: str, limits: ReadLimits) -> Iterator[list[str]]:
+    """Yield the shared texts in order, many at a time; runs of different looks are one text, phonetic readings are none."""
     reading = Xml(part, limits.record_bytes_max)
     made: list[str] = []
     pieces: list[str] = []
@@ -342,7 +345,7 @@ def shared_texts(package: Package, part: str, limits: ReadLimits) -> Iterator[st
             reading.broken(
                 f"it holds more than {_TEXTS_MAX:,} texts, or one of more than {limits.record_bytes_max:,} bytes"
             )
-        yield from made
+        yield made
         made.clear()
     reading.feed(b"", last=True)
-    yield from made
+    yield made

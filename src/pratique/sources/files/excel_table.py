@@ -30,7 +30,6 @@ from pratique.sources.files.header import check_header, expected
 
 _PROBLEMS_MAX: Final = 5  # Limit: cells of one record of which it is told why
 _INDEX: Final = re.compile("[0-9]{1,9}")
-_PLAIN: Final = Spelling()
 
 
 class Record(NamedTuple):
@@ -63,12 +62,14 @@ class Table:
     ) -> None:
         self._sheet, self._schema, self._dialect, self._limits = sheet, schema, dialect, limits
         self._area = cell_range(dialect.cell_range) if dialect.cell_range else CellRange()
-        self._values = _Values(book, texts)
+        self._values = lambda wanted: _Values(book, texts, wanted)
+        self._plain = _Values(book, texts, Spelling())
         self._sheet_rows = SheetRows(book.package, sheet.part or "", limits.record_bytes_max)
         self._rows = (row for row in self._sheet_rows if self._area.first_row <= row.number <= self._area.last_row)
         self._footer = re.compile(dialect.footer) if dialect.footer else None
         self._hidden: list[int] = []
         self._hidden_count = self.blank_rows = self._last_row = 0
+        self._below_footer = False
         self.head, self._waiting = self._find_head()
 
     @property
@@ -132,15 +133,15 @@ class Table:
         texts: dict[int, str] = {}
         problem = row.problem
         for cell in row.cells:
-            if not self._area.first_column <= cell.column <= self._area.last_column:
+            if not self._area.first_column <= cell[0] <= self._area.last_column:
                 continue
             try:
-                text = self._values.text(cell, _PLAIN)
+                text = self._plain.text(cell)
             except CellError as error:
                 problem = problem or f"{self._place(cell, row)}: {error}"
             else:
                 if text:
-                    texts[cell.column] = text
+                    texts[cell[0]] = text
         return texts, problem
 
     def _is_comment(self, texts: dict[int, str]) -> bool:
@@ -151,26 +152,14 @@ class Table:
 
     def records(self) -> Iterator[Record]:
         """Yield every record; SourceError if a row stands below the footer."""
-        names, first = self.head.names, self.head.first_column
-        spellings = _spellings(self._schema, names)
-        width = len(names)
-        header = list(names) if self.head.row else None
-        before, below_footer, skipped, made = self.head.row or self._area.first_row - 1, False, 0, 0
+        columns = [self._values(wanted) for wanted in _spellings(self._schema, self.head.names)]
+        header = list(self.head.names) if self.head.row else None
+        before, skipped, made = self.head.row or self._area.first_row - 1, 0, 0
         for row in chain(self._waiting, self._rows):
-            record = self._record(row, first, width, spellings)
+            record = self._record(row, columns)
             if record is None:
                 continue
-            values = [value for value in record.values if value]
-            footer = bool(self._footer and self._footer.search((self._dialect.delimiter or ",").join(record.values)))
-            if below_footer and not footer:
-                raise SourceError(
-                    f"row {row.number} stands below the footer",
-                    hint="dialect.footer must match the last rows only",
-                    facts={"line": row.number},
-                )
-            below_footer = below_footer or footer
-            mark = self._dialect.comment_char
-            if below_footer or (mark and values and values[0].startswith(mark)):
+            if (self._footer or self._dialect.comment_char) and self._is_skipped(record):
                 skipped += 1
                 continue
             if record.problem is None and record.values == header:
@@ -183,20 +172,34 @@ class Table:
             yield record
         self.blank_rows = max(self._last_row - before - made - skipped, 0)
 
-    def _record(self, row: Row, first: int, width: int, spellings: Sequence[Spelling]) -> Record | None:
+    def _is_skipped(self, record: Record) -> bool:
+        """Whether a row is a comment, or at or below the footer."""
+        footer = self._footer and self._footer.search((self._dialect.delimiter or ",").join(record.values))
+        if self._below_footer and not footer:
+            raise SourceError(
+                f"row {record.row} stands below the footer",
+                hint="dialect.footer must match the last rows only",
+                facts={"line": record.row},
+            )
+        self._below_footer = self._below_footer or bool(footer)
+        first = next(filter(None, record.values), "")
+        return self._below_footer or bool(first and self._is_comment({0: first}))
+
+    def _record(self, row: Row, columns: Sequence[_Values]) -> Record | None:
         """The record in a row; None if the row is blank."""
+        first, width = self.head.first_column, len(columns)
         values = [""] * width
         problems: list[str] = []
         for cell in row.cells:
-            at = cell.column - first
+            at = cell[0] - first
             inside = 0 <= at < width
             if not inside and self._area.columns_named:
                 continue
             problem = ""
             try:
-                text = self._values.text(cell, spellings[at] if inside else _PLAIN)
+                text = (columns[at] if inside else self._plain).text(cell)
             except CellError as error:
-                problem, text = str(error), cell.text or ""
+                problem, text = str(error), cell[3] or ""
             if inside:
                 values[at] = text
             elif text and not problem:
@@ -210,7 +213,7 @@ class Table:
         return Record(row.number, values, None) if any(values) else None
 
     def _place(self, cell: Cell, row: Row) -> str:
-        return f"{self._sheet.name}!{column_letters(cell.column)}{row.number}"
+        return f"{self._sheet.name}!{column_letters(cell[0])}{row.number}"
 
     # --- what people should know --------------------------------------------------------------------------------
 
@@ -243,53 +246,55 @@ def _spellings(schema: Schema, names: Sequence[str]) -> list[Spelling]:
     return [spelling([item for item in schema.fields if columns.get(item.name) == name], name) for name in names]
 
 
-class _Values:
-    """What the cells of a workbook hold."""
+class _Values(dict[tuple[str, str], Callable[[str], str]]):
+    """What the cells of one column hold, in the spelling of its field: by kind and style, how a text is told."""
 
-    def __init__(self, book: Workbook, texts: Texts) -> None:
-        self._texts, self._since_1904, self._uncomputed = texts, book.since_1904, book.uncomputed
-        self._shown = {str(number): shown for number, shown in enumerate(book.shown)}
-        self._shown[""] = book.shown[0] if book.shown else Shown.NUMBER
-        self._kinds: dict[str, Callable[[str, str, Spelling], str]] = {
-            "n": self._number,
-            "s": self._shared,
-            "str": lambda text, _style, _wanted: unescaped(text),
-            "inlineStr": lambda text, _style, _wanted: unescaped(text),
-            "b": _boolean,
-            "d": lambda text, _style, wanted: iso_text(text, wanted),
-        }
+    def __init__(self, book: Workbook, texts: Texts, wanted: Spelling) -> None:
+        self._book, self._texts, self._wanted = book, texts, wanted
 
-    def text(self, cell: Cell, wanted: Spelling) -> str:
-        """The value of a cell in this spelling; CellError if it cannot be told."""
+    def text(self, cell: Cell) -> str:
+        """The value of a cell; CellError if it cannot be told."""
         _, kind, style, text, formula = cell
-        if formula and (self._uncomputed or text is None or (text == "" and kind != "str")):
+        if formula and (self._book.uncomputed or text is None or (text == "" and kind != "str")):
             raise CellError("its formula was not computed: open the workbook in Excel, and save it")
-        if kind == "e":
-            raise CellError(f"it holds the error {text or ''}")
-        if not text:
-            return ""
-        told = self._kinds.get(kind)
-        if told is None:
+        if text or kind == "e":
+            return self[kind, style](text or "")
+        return ""
+
+    def __missing__(self, key: tuple[str, str]) -> Callable[[str], str]:
+        self[key] = self._teller(*key)
+        return self[key]
+
+    def _teller(self, kind: str, style: str) -> Callable[[str], str]:
+        if kind == "n":
+            return self._numbers(style)
+        kinds = {"s": self._shared, "str": unescaped, "inlineStr": unescaped, "b": self._boolean, "e": _error}
+        kinds["d"] = lambda text: iso_text(text, self._wanted)
+        if kind not in kinds:
             raise CellError(f"{kind[:20]!r} is no kind of a value")
-        return told(text, style, wanted)
+        return kinds[kind]
 
-    def _number(self, text: str, style: str, wanted: Spelling) -> str:
-        shown = self._shown.get(style)
-        if shown is None:
+    def _numbers(self, style: str) -> Callable[[str], str]:
+        number = int(style) if _INDEX.fullmatch(style) else 0 if style == "" else -1
+        known = self._book.shown or [Shown.NUMBER]
+        if not 0 <= number < len(known):
             raise CellError(f"there is no style {style[:20]!r}")
+        shown, mark = known[number], self._wanted.decimal
         if shown is not Shown.NUMBER:
-            return moment_text(text, shown, wanted, since_1904=self._since_1904)
-        number = number_text(text)
-        return number if wanted.decimal == "." else number.replace(".", wanted.decimal)
+            return lambda text: moment_text(text, shown, self._wanted, since_1904=self._book.since_1904)
+        return number_text if mark == "." else lambda text: number_text(text).replace(".", mark)
 
-    def _shared(self, text: str, _style: str, _wanted: Spelling) -> str:
+    def _shared(self, text: str) -> str:
         try:
             return self._texts[int(text) if _INDEX.fullmatch(text) else -1]
         except IndexError:
             raise CellError(f"there is no shared text {text[:20]!r}") from None
 
+    def _boolean(self, text: str) -> str:
+        if text not in {"0", "1", "true", "false"}:
+            raise CellError(f"{text[:40]!r} is neither true nor false")
+        return self._wanted.true if text in {"1", "true"} else self._wanted.false
 
-def _boolean(text: str, _style: str, wanted: Spelling) -> str:
-    if text not in {"0", "1", "true", "false"}:
-        raise CellError(f"{text[:40]!r} is neither true nor false")
-    return wanted.true if text in {"1", "true"} else wanted.false
+
+def _error(text: str) -> str:
+    raise CellError(f"it holds the error {text}")
