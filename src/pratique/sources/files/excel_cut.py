@@ -211,7 +211,7 @@ class _Handlers:
 
     def _start_data(self, _: dict[str, str]) -> None:
         self._in_data = True
-        self.between_rows = self._usual and self._depth == 2  # noqa: PLR2004 - a child of the root
+        self.between_rows = self._usual and self._depth == 1  # a child of the root
 
     def _end_data(self) -> None:
         self._in_data = self.between_rows = False

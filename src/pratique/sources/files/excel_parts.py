@@ -315,7 +315,7 @@ class Texts:
 
 
 def shared_texts(package: Package, part: str, limits: ReadLimits) -> Iterator[list[str]]:
-    """Yield the shared texts in order, many at a time; runs of different looks are one text, phonetic readings are none."""
+    """Yield the shared texts in order, many at a time; runs of one text are joined, phonetic readings are left out."""
     reading = Xml(part, limits.record_bytes_max)
     made: list[str] = []
     pieces: list[str] = []

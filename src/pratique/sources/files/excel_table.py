@@ -62,7 +62,7 @@ class Table:
     ) -> None:
         self._sheet, self._schema, self._dialect, self._limits = sheet, schema, dialect, limits
         self._area = cell_range(dialect.cell_range) if dialect.cell_range else CellRange()
-        self._values = lambda wanted: _Values(book, texts, wanted)
+        self._book, self._shared = book, texts
         self._plain = _Values(book, texts, Spelling())
         self._sheet_rows = SheetRows(book.package, sheet.part or "", limits.record_bytes_max)
         self._rows = (row for row in self._sheet_rows if self._area.first_row <= row.number <= self._area.last_row)
@@ -152,7 +152,9 @@ class Table:
 
     def records(self) -> Iterator[Record]:
         """Yield every record; SourceError if a row stands below the footer."""
-        columns = [self._values(wanted) for wanted in _spellings(self._schema, self.head.names)]
+        columns = [
+            _Values(self._book, self._shared, wanted) for wanted in _spellings(self._schema, self.head.names)
+        ]
         header = list(self.head.names) if self.head.row else None
         before, skipped, made = self.head.row or self._area.first_row - 1, 0, 0
         for row in chain(self._waiting, self._rows):

@@ -94,7 +94,7 @@ def number_text(written: str) -> str:
         return written
     if _NUMBER.fullmatch(written) is None:
         raise CellError(f"{written[:40]!r} is not a number")
-    if len(written) <= _EXACT_DIGITS and _PLAIN.fullmatch(written):
+    if _PLAIN.fullmatch(written) and (len(written) <= _EXACT_DIGITS or written == repr(float(written))):
         return written
     exact = Decimal(written)
     if _INTEGER.fullmatch(written) is None:
