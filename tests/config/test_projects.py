@@ -185,10 +185,10 @@ def test_a_destination_is_a_duckdb_file_or_a_parquet_folder(plain, connection, k
 
 
 @pytest.mark.parametrize(
-    ("path", "form"), [("a.csv", "csv"), ("a.tsv", "csv"), ("a.TXT", "csv"), ("*.ndjson", "jsonl"), ("a.json", "json"), ("a.json.gz", "json"), ("x/**/*.parquet", "parquet")]
+    ("path", "form"), [("a.csv", "csv"), ("a.tsv", "csv"), ("a.TXT", "csv"), ("*.ndjson", "jsonl"), ("a.json", "json"), ("a.json.gz", "json"), ("a.xlsx", "excel"), ("a.XLSM", "excel"), ("x/**/*.parquet", "parquet")]
 )  # fmt: skip
 def test_the_suffix_of_the_path_says_the_format(plain, path: str, form: str) -> None:
-    """csv, tsv and txt are CSV, jsonl and ndjson JSON Lines, parquet Parquet."""
+    """csv, tsv and txt are CSV, jsonl and ndjson JSON Lines, xlsx and xlsm Excel, parquet Parquet."""
     assert _pipeline(plain, f"  u: {{path: '{path}', schema: users}}\n").sources[0].format == form
 
 
