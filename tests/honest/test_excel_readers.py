@@ -59,7 +59,9 @@ def read(content: bytes) -> list[list[str] | str] | None:
         made = list(csv.reader(io.StringIO(file.path.read_bytes().decode(), newline="")))[1:]
         assert len(made) == result.count
         mark = result.parts[0].form.broken
-        again = list(result.reader.records(result.parts[0], file, range(file.first_number, file.first_number + len(made))))
+        again = list(
+            result.reader.records(result.parts[0], file, range(file.first_number, file.first_number + len(made)))
+        )
         for values, raw in zip(made, again, strict=True):
             assert values[0].startswith(mark) or values == list(raw.values.values())
         return [bytes.fromhex(row[0].removeprefix(mark)).decode() if row[0].startswith(mark) else row for row in made]
@@ -141,7 +143,13 @@ def test_what_is_written_by_hand_is_read_as_openpyxl_reads_it(table, form):
     elif form == "spaces":
         text = text.replace("<row", "\n  <row").replace("<c ", "\n    <c ").replace("<sheetData>", "<sheetData >")
     elif form == "prefix":
-        text = text.replace("</", "<~").replace("<", "<x:").replace("<x:~", "</x:").replace("<x:?", "<?").replace("xmlns", "xmlns:x")
+        text = (
+            text.replace("</", "<~")
+            .replace("<", "<x:")
+            .replace("<x:~", "</x:")
+            .replace("<x:?", "<?")
+            .replace("xmlns", "xmlns:x")
+        )
     content = workbook({"S": text})
     kept = [line for line in openpyxl_reads(content)]
     assert read(content) == [line for line in kept if any(line)]
@@ -213,7 +221,7 @@ def test_no_change_of_the_xml_is_read_otherwise_than_openpyxl_reads_it(data):
     begin = text.index(b"<sheetData>")
     for _ in range(data.draw(st.integers(1, 2))):
         at = data.draw(st.integers(begin, len(text) - 1))
-        inserted = data.draw(st.lists(st.sampled_from(list(b'0123456789ABC<>/="\'& !-rcvtsn?[]')), max_size=3))
+        inserted = data.draw(st.lists(st.sampled_from(list(b"0123456789ABC<>/=\"'& !-rcvtsn?[]")), max_size=3))
         text[at : at + data.draw(st.integers(0, 3))] = bytes(inserted)
     changed = _packed_again(content, part, bytes(text))
     found = read(changed)

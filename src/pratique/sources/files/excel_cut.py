@@ -111,6 +111,7 @@ def _taken(window: bytes, reading: Xml, handlers: _Handlers) -> bytes:
         if found < 0 and len(window) < _AHEAD_BYTES:
             return window
         handlers.begun = True
+        handlers.usual = handlers.usual and found >= 0
         at = found + len(b"<sheetData>") if found >= 0 else len(window)
         reading.feed(window[:at])
     while handlers.between_rows:
@@ -127,7 +128,7 @@ def _taken(window: bytes, reading: Xml, handlers: _Handlers) -> bytes:
             break
         reading.feed(unusual)
         at = end
-    handlers.between_rows = False
+    handlers.between_rows = handlers.usual = False
     reading.feed(window[at:])
     return b""
 
@@ -175,12 +176,12 @@ class _Handlers:
         self._starts: dict[str, Callable[[dict[str, str]], None]] = {}
         self._ends: dict[str, Callable[[], None]] = {}
         self.begun = self.between_rows = False
-        self._usual = True  # whether bytes mean what they mean in UTF-8
+        self.usual = True  # whether rows may be taken without expat: not in another encoding, nor behind a comment
         reading.parser.XmlDeclHandler = self._declaration
         reading.parser.StartElementHandler = self._root
 
     def _declaration(self, _version: str, encoding: str | None, _standalone: int) -> None:
-        self._usual = encoding is None or encoding.casefold() == "utf-8"
+        self.usual = encoding is None or encoding.casefold() == "utf-8"
 
     def _root(self, name: str, _attributes: dict[str, str]) -> None:
         namespace, _, local = name.rpartition(" ")
@@ -211,7 +212,7 @@ class _Handlers:
 
     def _start_data(self, _: dict[str, str]) -> None:
         self._in_data = True
-        self.between_rows = self._usual and self._depth == 1  # a child of the root
+        self.between_rows = self.usual and self._depth == 1  # a child of the root
 
     def _end_data(self) -> None:
         self._in_data = self.between_rows = False

@@ -152,9 +152,7 @@ class Table:
 
     def records(self) -> Iterator[Record]:
         """Yield every record; SourceError if a row stands below the footer."""
-        columns = [
-            _Values(self._book, self._shared, wanted) for wanted in _spellings(self._schema, self.head.names)
-        ]
+        columns = [_Values(self._book, self._shared, wanted) for wanted in _spellings(self._schema, self.head.names)]
         header = list(self.head.names) if self.head.row else None
         before, skipped, made = self.head.row or self._area.first_row - 1, 0, 0
         for row in chain(self._waiting, self._rows):
