@@ -1,11 +1,17 @@
-"""Workbooks that are written by hand, for what no library writes: rows of XML in, the bytes of an .xlsx out."""
+"""Workbooks that are written by hand, for what no library writes, and how they are read: XML in, records out."""
 
 from __future__ import annotations
 
+import csv
 import io
 import zipfile
 from collections.abc import Mapping
+from pathlib import Path
 from xml.sax.saxutils import escape
+
+from pratique.model import Position
+from pratique.schema import Dialect, Field, Schema
+from pratique.sources import open_source
 
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 DOCUMENT = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
@@ -119,3 +125,27 @@ def workbook(
 def one_sheet(*table: list[object] | None, name: str = "Sheet1", **words) -> bytes:
     """A workbook of one sheet."""
     return workbook({name: sheet(rows(*table))}, **words)
+
+
+ANY = Schema("s", 1, (Field("a"), Field("b")))
+
+
+def landed(folder: Path, content: bytes, schema: Schema = ANY, dialect: Dialect | None = None, **words):
+    """Land a.xlsx with this content."""
+    (folder / "a.xlsx").write_bytes(content)
+    if dialect:
+        schema = Schema(schema.name, 1, schema.fields, extra_fields=schema.extra_fields, dialect=dialect)
+    words = {"workspace": folder, **words}
+    return open_source("s", path="a.xlsx", base=folder, format="excel", schema=schema, **words).land(Position())
+
+
+def records(result) -> list[list[str] | str]:
+    """Every record as the engine gets it: its values, or why it cannot be judged."""
+    assert result.held == ()
+    (part,) = result.parts
+    text = part.files[0].path.read_bytes().decode()
+    made = list(csv.reader(io.StringIO(text, newline="")))[part.form.skip :]
+    mark = part.form.broken
+    found = [bytes.fromhex(row[0].removeprefix(mark)).decode() if row[0].startswith(mark) else row for row in made]
+    assert len(found) == result.count
+    return found

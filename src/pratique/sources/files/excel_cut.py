@@ -39,7 +39,11 @@ _CELL: Final = (
     rb"(?:<v>" + _TEXT + rb'++</v>|<is><t(?: xml:space="preserve")?+>' + _TEXT + rb"++</t></is>)?+</c>)"
 )
 _USUAL_ROW: Final = re.compile(
-    rb'<row r="([0-9]{1,7})"(?: (?!hidden|xmlns|r=)' + _ATTRIBUTE + rb")*+(?:/>|>((?:" + _CELL + rb")*+)</row>)\s*+"
+    rb'<row r="([0-9]{1,7})"(?: (?!hidden="(?:1|true)"|xmlns|r=)'
+    + _ATTRIBUTE
+    + rb")*+(?:/>|>((?:"
+    + _CELL
+    + rb")*+)</row>)\s*+"
 )
 # The parts of a cell in such a row: column, row, style, kind, formula, value, text.
 _PARTS: Final = re.compile(
