@@ -82,7 +82,7 @@ def test_every_word_of_dialect_and_references_arrives(folder) -> None:
     folder.write({
         "schemas/line.yaml": (
             "primaryKey: a\nuniqueKeys: [[b, c], d]\n"
-            "dialect: {delimiter: \"\\t\", quoteChar: null, escapeChar: '\\', header: false, commentChar: '#', encoding: latin-1}\n"
+            "dialect: {delimiter: \"\\t\", quoteChar: null, escapeChar: '\\', header: false, commentChar: '#', encoding: latin-1, sheet: 2, range: 'B:F'}\n"
             "fields: {a: integer, b: , c: , d: }\n"
             "references:\n  a: head.id\n  'b, c': {to: 'head(x, y)', severity: warn, at_most: 15 %}\n"
             "checks: {any: {rule: count(*) > 0, scope: set}}\n"
@@ -94,6 +94,7 @@ def test_every_word_of_dialect_and_references_arrives(folder) -> None:
     assert schema.unique_keys == (("b", "c"), ("d",))
     assert (schema.dialect.delimiter, schema.dialect.quote_char, schema.dialect.escape_char) == ("\t", None, "\\")
     assert (schema.dialect.header, schema.dialect.comment_char, schema.dialect.encoding) == (False, "#", "latin-1")
+    assert (schema.dialect.sheet, schema.dialect.cell_range) == (2, "B:F")
     single, composite = schema.references
     assert (single.name, single.parent, single.parent_fields, single.severity) == (
         "reference.a",

@@ -104,8 +104,10 @@ def test_the_only_sheet_with_data_is_read(tmp_path):
     both = workbook({"One": data, "Two": data})
     assert reason(tmp_path, both) == "2 of its sheets hold data: 'One', 'Two'"
     assert records(landed(tmp_path, both, dialect=Dialect(sheet="Two"))) == [["1", "x"]]
-    assert records(landed(tmp_path, book, dialect=Dialect(sheet="2"))) == [["1", "x"]]
+    assert records(landed(tmp_path, book, dialect=Dialect(sheet=2))) == [["1", "x"]]
     assert reason(tmp_path, both, dialect=Dialect(sheet="Tow")) == "it has no sheet 'Tow'"
+    assert reason(tmp_path, both, dialect=Dialect(sheet="2")) == "it has no sheet '2'"
+    assert reason(tmp_path, both, dialect=Dialect(sheet=3)) == "it has no sheet 3"
     assert "only hidden" in reason(tmp_path, workbook({"A": data}, states={"A": "hidden"}))
     assert reason(tmp_path, workbook({"A": sheet("")})) == "it holds no data"
 

@@ -129,7 +129,7 @@ class Dialect:
     header_rows: int = 1
     comment_char: str | None = None
     footer: str | None = None
-    sheet: str | None = None
+    sheet: str | int | None = None
     cell_range: str | None = None
 
 

@@ -151,7 +151,7 @@ class DialectSpec(Spec):
     header_rows: int = Field(1, alias="headerRows", ge=1, le=100)
     comment_char: Character | None = Field(None, alias="commentChar")
     footer: Annotated[str, AfterValidator(_regex)] | None = None
-    sheet: Annotated[Scalar, Field(min_length=1)] | None = None
+    sheet: Annotated[str, Field(min_length=1)] | Annotated[int, Field(ge=1)] | None = None
     cell_range: Annotated[str, AfterValidator(_range)] | None = Field(None, alias="range")
 
     @model_validator(mode="after")

@@ -87,10 +87,8 @@ def _choose(book: Workbook, dialect: Dialect, limits: ReadLimits) -> tuple[Sheet
     raise SourceError("it holds no data", hint="not even a header: ask the sender")
 
 
-def _declared(book: Workbook, wanted: str) -> Sheet:
-    found = [sheet for sheet in book.sheets if sheet.name == wanted]
-    if not found and wanted.isdecimal() and 1 <= int(wanted) <= len(book.sheets):
-        found = [book.sheets[int(wanted) - 1]]
+def _declared(book: Workbook, wanted: str | int) -> Sheet:
+    found = [sheet for number, sheet in enumerate(book.sheets, 1) if wanted in (number, sheet.name)]
     if not found:
         raise SourceError(
             f"it has no sheet {wanted!r}", hint=f"its sheets are {_names(book.sheets)}; see dialect.sheet"
