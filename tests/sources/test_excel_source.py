@@ -214,6 +214,7 @@ def test_a_broken_sheet_holds_the_file(tmp_path, data, part):
     [
         (b"", "it is empty"),
         (b"a,b\n1,2\n", "it is no workbook but begins with 'a,b'"),
+        (b"\x04Mary" + b" " * 160, "it is the mark that Excel leaves beside a workbook while it is open"),
         (b"<html><table>", "it is no workbook but HTML, XML or JSON"),
         (b"\xff\xfe\x00", "it is no workbook"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "it is an Excel file of the old kind (.xls)"),

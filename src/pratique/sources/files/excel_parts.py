@@ -26,6 +26,7 @@ PIECE_BYTES: Final = 1 << 18
 _PART_BYTES_MAX: Final = 64 << 20
 # Limit: shared texts; each costs 8 bytes of memory.
 _TEXTS_MAX: Final = 1 << 25
+_LOCK_BYTES: Final = 165  # of a file ~$NAME.xlsx: the length of a person's name, the name, blanks
 _OLE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _ENCRYPTED: Final = "EncryptedPackage".encode("utf-16-le")  # the name of a stream in an OLE file
 _TRUE: Final = frozenset({"1", "true"})
@@ -66,6 +67,11 @@ def check_workbook(handle: int) -> None:
         raise SourceError("it is an Excel file of the old kind (.xls)", hint="save it as .xlsx in Excel")
     if not head:
         raise SourceError("it is empty", hint="ask the sender")
+    if os.fstat(handle).st_size == _LOCK_BYTES and head[0] < ord(" "):
+        raise SourceError(
+            "it is the mark that Excel leaves beside a workbook while it is open",
+            hint="close it in Excel, and run again",
+        )
     if head.lstrip()[:1] in {b"<", b"{"}:
         raise SourceError(
             "it is no workbook but HTML, XML or JSON",
