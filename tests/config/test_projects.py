@@ -193,15 +193,15 @@ def test_the_suffix_of_the_path_says_the_format(plain, path: str, form: str) -> 
     assert _pipeline(plain, f"  u: {{path: '{path}', schema: users}}\n").sources[0].format == form
 
 
-@pytest.mark.parametrize("kind", ["pipeline", "schema", "settings"])
+@pytest.mark.parametrize("kind", ["pipeline", "schema", "config"])
 def test_editors_get_a_json_schema_of_every_file(kind) -> None:
     """The JSON Schema refuses unknown keys and knows the words of the language by their written names."""
     found = json_schema(kind)
     assert found["additionalProperties"] is False
     words = {
-        "pipeline": {"sources", "destination", "together"},
+        "pipeline": {"sources", "destination", "lineage"},
         "schema": {"primaryKey", "extraFields"},
-        "settings": {"limits"},
+        "config": {"limits"},
     }
     assert words[kind] <= set(found["properties"])
 
@@ -210,10 +210,11 @@ def test_the_short_forms_are_in_the_json_schema() -> None:
     """A field may be text, a check may be text, a share may be a percentage, a bound may be a number."""
     found = json_schema("schema")
     field = found["properties"]["fields"]["additionalProperties"]
-    assert {"type": "string"} in field["anyOf"]
-    assert {"type": "string"} in next(iter(found["properties"]["checks"]["patternProperties"].values()))["anyOf"]
+    assert {"$ref": "#/$defs/FieldSpec"} in field["anyOf"]
+    assert "string" in {form.get("type") for form in field["anyOf"]}
+    assert "string" in {form.get("type") for form in found["properties"]["checks"]["additionalProperties"]["anyOf"]}
     bound = found["$defs"]["FieldSpec"]["properties"]["minimum"]["anyOf"][0]
-    assert bound["type"] == ["string", "number"]
+    assert bound["type"] == ["string", "number", "boolean"]
 
 
 def test_a_source_written_as_nothing_has_all_from_the_defaults(family) -> None:

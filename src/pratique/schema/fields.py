@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
+from pratique.documents import Document, KeyPath
 from pratique.model import Severity
 
 TypeName = Literal[
@@ -150,6 +151,21 @@ class Schema:
     references: tuple[Reference, ...] = ()
     description: str = ""
     path: str = ""
+    document: Document | None = field(default=None, repr=False, compare=False)  # where it was read from, for places
+
+    def place(self, path: KeyPath, *, key: bool = False) -> str:
+        """`file:line:column` of what is declared at `path` (or of its key), else of its entry, else the file."""
+        if self.document is not None:
+            return self.document.place(path, key)
+        entries: tuple[Field | Check, ...] = ()
+        if len(path) > 1:
+            entries = self.fields if path[0] == "fields" else self.checks
+        own = next((entry.where for entry in entries if entry.name == path[1]), "")
+        return own or self.path or self.name
+
+    def inside(self, path: KeyPath, text: str, offset: int) -> str:
+        """The place of the character `offset` of `text`, which is written at `path`."""
+        return self.place(path) if self.document is None else self.document.inside(path, text, offset)
 
     def field(self, name: str) -> Field:
         """The field of this name; KeyError if there is none."""
