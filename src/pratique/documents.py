@@ -27,6 +27,7 @@ DEPTH_MAX: Final = 50  # Limit: far above any real nesting, far below Python's s
 _NOTES_MAX: Final = 100  # Limit: nobody mends more at once, and looking behind each costs time
 _DIGITS_MAX: Final = 400  # Limit: longer than any double or decimal; int() of Python refuses 4,300
 
+_RIGHTS: Final = "check the path and its rights"
 _NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _JSON_WORD: Final = re.compile(r"[^\s,:\[\]{}\"]+")
 _WORDS: Final[Mapping[str, Any]] = {"true": True, "false": False, "null": None, "~": None, "": None}
@@ -186,16 +187,14 @@ def folder_of(folder: Path) -> list[Path]:
 
 
 def _unreadable(error: OSError, name: str) -> ConfigurationError:
-    reason = error.strerror or type(error).__name__
-    return ConfigurationError(
-        f"cannot be read: {reason}", where=name, hint="check the path and its rights", facts={"code": "unreadable"}
-    )
+    reason, facts = error.strerror or type(error).__name__, {"code": "unreadable"}
+    return ConfigurationError(f"cannot be read: {reason}", where=name, hint=_RIGHTS, facts=facts)
 
 
 def _read_text(path: Path, name: str) -> str:
-    facts, hint = {"code": "unreadable"}, "check the path and its rights"
+    facts = {"code": "unreadable"}
     if path.exists() and not path.is_file():  # a pipe would be waited for
-        raise ConfigurationError("cannot be read: it is no regular file", where=name, hint=hint, facts=facts)
+        raise ConfigurationError("cannot be read: it is no regular file", where=name, hint=_RIGHTS, facts=facts)
     try:
         with path.open("rb") as file:
             data = file.read(DOCUMENT_BYTES_MAX + 1)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pratique.specs.pipeline_files import PipelineFile
 
 OnNewVersion = Literal["replace", "merge", "append", "refuse"]
-FileFormat = Literal["csv", "jsonl", "json", "parquet"]
+FileFormat = Literal["csv", "jsonl", "json", "excel", "parquet"]
 
 _FORMATS: Final[Mapping[str, FileFormat]] = {
     ".csv": "csv",
@@ -28,9 +28,11 @@ _FORMATS: Final[Mapping[str, FileFormat]] = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
     ".json": "json",
+    ".xlsx": "excel",
+    ".xlsm": "excel",
     ".parquet": "parquet",
 }
-_LATER_SUFFIXES: Final = frozenset({".xz", ".xlsx", ".xls"})
+_LATER_SUFFIXES: Final = frozenset({".xz", ".xls", ".xlsb", ".ods"})
 _PACKINGS: Final = frozenset({".gz", ".zst", ".bz2", ".zip"})
 CAPTURE: Final = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)(?::[^{}]*)?\}")
 _TABLE: Final = re.compile(r"\w[\w-]*(\.\w[\w-]*)?")
@@ -248,7 +250,9 @@ class Planner:
             return spec.format
         if suffix not in _FORMATS:
             message = f"sources.{name}: the path does not say which format its files have"
-            self._fail(message, ("sources", name, "path"), "add format: csv, jsonl, json or parquet", "missing-key")
+            self._fail(
+                message, ("sources", name, "path"), "add format: csv, jsonl, json, excel or parquet", "missing-key"
+            )
         return _FORMATS[suffix]
 
     def _table(self, written: str | None, schema: str, path: KeyPath) -> str:

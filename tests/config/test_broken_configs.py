@@ -96,6 +96,8 @@ SCHEMAS = [
     ("dialect: {encoding: utf-9}\nfields: {a: }\n", "utf-9", 'no encoding "utf-9"', ""),
     ('dialect: {delimiter: "\'", quoteChar: "\'"}\nfields: {a: }\n', '"\'"}', "must be different characters", ""),
     ("dialect: {header: false, headerRows: 2}\nfields: {a: }\n", "2", "headerRows needs a header", ""),
+    ("dialect: {range: B3}\nfields: {a: }\n", "B3", '"B3" is no range of cells', ""),
+    ("dialect: {range: 'C3:B4'}\nfields: {a: }\n", "'C3:B4'", "holds no cell", ""),
     ("dialect: {footer: '('}\nfields: {a: }\n", "'('", "not a regular expression", ""),
     (
         "timezone: Europe/Berln\nfields: {a: }\n",
@@ -163,7 +165,7 @@ PIPELINES = [
     (_users(", table: _pratique_loads"), "_pratique_loads", "cannot be the name of a table", ""),
     (_users("") + "lineage: [_load]\n", "_load", '"_load" is not one of', "_load_id"),
     (_users("").replace("users.csv", "users.csv.xz"), "users.csv.xz", ".xz files are not served yet", "served: .csv"),
-    (_users("").replace("users.csv", "users.xlsx"), "users.xlsx", ".xlsx files are not served yet", ""),
+    (_users("").replace("users.csv", "users.xls"), "users.xls", ".xls files are not served yet", "served: .csv"),
     (_users("").replace("users.csv", "users.dat"), "users.dat", "does not say which format", "format: csv"),
     (_users("").replace("users.csv", "s3://b/users.csv"), "s3", "cloud is not served yet", ""),
     (_users("") + "together: {commit: one}\n", "together", "together is not served yet", ""),

@@ -82,7 +82,7 @@ def test_every_word_of_dialect_and_references_arrives(folder) -> None:
     folder.write({
         "schemas/line.yaml": (
             "primaryKey: a\nuniqueKeys: [[b, c], d]\n"
-            "dialect: {delimiter: \"\\t\", quoteChar: null, escapeChar: '\\', header: false, commentChar: '#', encoding: latin-1}\n"
+            "dialect: {delimiter: \"\\t\", quoteChar: null, escapeChar: '\\', header: false, commentChar: '#', encoding: latin-1, sheet: 2, range: 'B:F'}\n"
             "fields: {a: integer, b: , c: , d: }\n"
             "references:\n  a: head.id\n  'b, c': {to: 'head(x, y)', severity: warn, at_most: 15 %}\n"
             "checks: {any: {rule: count(*) > 0, scope: set}}\n"
@@ -94,6 +94,7 @@ def test_every_word_of_dialect_and_references_arrives(folder) -> None:
     assert schema.unique_keys == (("b", "c"), ("d",))
     assert (schema.dialect.delimiter, schema.dialect.quote_char, schema.dialect.escape_char) == ("\t", None, "\\")
     assert (schema.dialect.header, schema.dialect.comment_char, schema.dialect.encoding) == (False, "#", "latin-1")
+    assert (schema.dialect.sheet, schema.dialect.cell_range) == (2, "B:F")
     single, composite = schema.references
     assert (single.name, single.parent, single.parent_fields, single.severity) == (
         "reference.a",
@@ -185,10 +186,10 @@ def test_a_destination_is_a_duckdb_file_or_a_parquet_folder(plain, connection, k
 
 
 @pytest.mark.parametrize(
-    ("path", "form"), [("a.csv", "csv"), ("a.tsv", "csv"), ("a.TXT", "csv"), ("*.ndjson", "jsonl"), ("a.json", "json"), ("a.json.gz", "json"), ("x/**/*.parquet", "parquet")]
+    ("path", "form"), [("a.csv", "csv"), ("a.tsv", "csv"), ("a.TXT", "csv"), ("*.ndjson", "jsonl"), ("a.json", "json"), ("a.json.gz", "json"), ("a.xlsx", "excel"), ("a.XLSM", "excel"), ("x/**/*.parquet", "parquet")]
 )  # fmt: skip
 def test_the_suffix_of_the_path_says_the_format(plain, path: str, form: str) -> None:
-    """csv, tsv and txt are CSV, jsonl and ndjson JSON Lines, parquet Parquet."""
+    """csv, tsv and txt are CSV, jsonl and ndjson JSON Lines, xlsx and xlsm Excel, parquet Parquet."""
     assert _pipeline(plain, f"  u: {{path: '{path}', schema: users}}\n").sources[0].format == form
 
 

@@ -118,7 +118,8 @@ class Reference:
 class Dialect:
     """How the text of a file is cut into fields (the words of Table Dialect).
 
-    `delimiter` None: a comma, unless exactly one other usual mark makes the header fit the schema.
+    `delimiter` None: a comma, unless exactly one other usual mark makes the header fit the schema. `sheet` is the name
+    of a workbook's sheet, or its number from 1; None: the only one that holds data.
     """
 
     delimiter: str | None = None
@@ -129,6 +130,8 @@ class Dialect:
     header_rows: int = 1
     comment_char: str | None = None
     footer: str | None = None
+    sheet: str | int | None = None
+    cell_range: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

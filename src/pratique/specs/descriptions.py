@@ -98,6 +98,8 @@ WORDS: Final[dict[str, dict[str, str]]] = {
         "headerRows": "lines that make up the header",
         "commentChar": "lines that begin with it are left out",
         "footer": "a regular expression: from the line on that it matches nothing is read",
+        "sheet": "of a workbook, by its name or its number from 1",
+        "range": "the part of a sheet that is looked at, such as B3:F200",
     },
     "CheckSpec": {
         "rule": "an expression that is true for good records",

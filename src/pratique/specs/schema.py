@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pratique.model import Severity
 from pratique.schema import Check, Dialect, FieldType
 from pratique.schema import Field as SchemaField
+from pratique.schema.cells import cell_range
 from pratique.specs.base import Name, Share, Spec, Texts, one_or_more
 
 TYPES: Final = (
@@ -116,6 +117,11 @@ def _regex(text: str) -> str:
     return text
 
 
+def _range(text: str) -> str:
+    cell_range(text)
+    return text
+
+
 def _check(value: Any) -> Any:
     return {"rule": value} if isinstance(value, str) else value
 
@@ -138,7 +144,7 @@ Expression = Annotated[str, Field(min_length=1)]
 
 
 class DialectSpec(Spec):
-    """How the text of a file is cut into fields, in the words of Table Dialect."""
+    """How a file is cut into records and fields, in the words of Table Dialect."""
 
     delimiter: Character = ","
     quote_char: Character | None = Field('"', alias="quoteChar")
@@ -148,6 +154,8 @@ class DialectSpec(Spec):
     header_rows: int = Field(1, alias="headerRows", ge=1, le=100)
     comment_char: Character | None = Field(None, alias="commentChar")
     footer: Annotated[str, AfterValidator(_regex)] | None = None
+    sheet: Annotated[str, Field(min_length=1)] | Annotated[int, Field(ge=1)] | None = None
+    cell_range: Annotated[str, AfterValidator(_range)] | None = Field(None, alias="range")
 
     @model_validator(mode="after")
     def _distinct(self) -> DialectSpec:
