@@ -217,7 +217,8 @@ class _Reader:
         ]
         if len(said) != 1:
             told = f"{' and '.join(said)} stand side by side" if said else "nothing is given"
-            self._tell(told, at, f"write one of records, {plan.format}, file", "conflict" if said else "missing-key")
+            known = [word for word in ("records", plan.format, "file") if word in {"records", "file", *texts}]
+            self._tell(told, at, f"write one of {', '.join(known)}", "conflict" if said else "missing-key")
         for word in said:
             if word in texts and word != plan.format:
                 served = f"write `{plan.format}:`" if plan.format in texts else "give `records:` or `file:`"

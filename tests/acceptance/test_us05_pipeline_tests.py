@@ -642,3 +642,21 @@ def test_python_runs_them_too(root: Path) -> None:
 def test_the_reasons_of_skips_are_those_of_the_engine() -> None:
     """What `skipped:` may name is what accounts name."""
     assert set(SKIP_REASONS) == {*SKIPS.values(), "filter"}
+
+
+def test_the_demo_has_tests_and_they_pass() -> None:
+    """What stands in `pipelines/tests/` of this repository holds."""
+    result = pratique(Path(__file__).resolve().parents[2], "test")
+    assert result.exit_code == 0, result.output
+    assert result.output.count("✓ nycflights13: ") >= 8
+
+
+def test_twenty_tests_take_a_few_seconds(root: Path) -> None:
+    """Tests are run while people write: twenty small ones in about 3 s of a quiet machine, and never in many."""
+    test = (
+        "  - {{name: t{}, given: {{customers: [{{id: 1}}, {{id: x}}]}}, expect: {{customers: {{quarantined: 1}}}}}}\n"
+    )
+    began = time.process_time()
+    result = run_tests(root, "tests:\n" + "".join(test.format(number) for number in range(20)))
+    assert result.exit_code == 0, result.output
+    assert time.process_time() - began < 12  # Limit: of a machine that does much else at the same time

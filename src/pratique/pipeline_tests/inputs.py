@@ -16,6 +16,7 @@ from pratique.planning import SourcePlan
 from pratique.schema import Dialect, Schema
 from pratique.schema.binding import bind
 
+_BINARY: Final = frozenset({"parquet", "excel"})  # records of such sources are given as JSON Lines
 _PART: Final = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)(?::[^{}]*)?\}|\*\*/|\*|\?")
 
 
@@ -25,6 +26,14 @@ def landed_plan(plan: SourcePlan, files: tuple[GivenFile, ...], folder: Path) ->
     Raises ConfigurationError, at the place of the test, for what no file of this source can hold.
     """
     path = _relative(plan)
+    as_json = plan.format in _BINARY and any(file.records is not None for file in files)
+    if as_json and any(file.file is not None for file in files):
+        raise ConfigurationError(
+            f"records of {plan.name} stand beside a file",
+            where=files[0].where,
+            hint=f"give all of them as {plan.format} files, or all as records",
+            facts={"code": "conflict"},
+        )
     written: dict[Path, GivenFile] = {}
     for number, file in enumerate(files, 1):
         target = folder / _name(path, file, number)
@@ -41,7 +50,6 @@ def landed_plan(plan: SourcePlan, files: tuple[GivenFile, ...], folder: Path) ->
             shutil.copyfile(file.file, target)
         else:
             target.write_bytes(_content(plan, file))
-    as_json = plan.format == "parquet" and all(file.records is not None for file in files)
     return replace(plan, path=path, base=folder, format="jsonl" if as_json else plan.format)
 
 
