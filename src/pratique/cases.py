@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pratique.documents import Document, KeyPath, load_document
-from pratique.mistakes import Mistake, Mistakes, refuse
+from pratique.mistakes import Code, Mistake, Mistakes, refuse
 from pratique.model import SKIP_REASONS
 from pratique.planning import CAPTURE, Pipeline, SourcePlan
 from pratique.project import Project
@@ -184,7 +184,7 @@ class _Reader:
             path = (*path[:2], *path[3:])
         return (*self._at, *path)
 
-    def _tell(self, message: str, path: KeyPath, hint: str, code: str, *, key: bool = False) -> None:
+    def _tell(self, message: str, path: KeyPath, hint: str, code: Code, *, key: bool = False) -> None:
         self._broken = True
         self._found.add([Mistake(self._place(path, key), message, hint, code)])
 
