@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from pratique.cases import read_cases
+from pratique.case_files import read_cases
 from pratique.config_manager import config_files, find_root
 from pratique.documents import folder_of, shown_path
 from pratique.errors import ConfigurationError

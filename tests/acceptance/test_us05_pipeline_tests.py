@@ -140,6 +140,26 @@ def test_rows_that_are_there_decide_keys_references_and_merges(root: Path) -> No
     passes(one(root, body))
 
 
+def test_what_an_earlier_run_read_is_known(root: Path) -> None:
+    """`before:` is an earlier run: the same file is known then, a corrected one meets what `on_new_version` says."""
+    path = root / "pipelines" / "web.yaml"
+    path.write_text(path.read_text().replace("schema: events}", "schema: events, on_new_version: replace}"))
+    body = """
+        before: {events: [{id: 1}, {id: 2}, {id: x}]}
+        given: {events: [{id: 1}, {id: 3}]}
+        expect: {events: {loaded: [{id: 1}, {id: 3}], exact: true}}
+        tables: {events: [{id: 1}, {id: 3}]}
+    """
+    passes(one(root, body, pipeline="web"))
+    same = body.replace("{id: 3}]}", "{id: 2}, {id: x}]}").replace(
+        "loaded: [{id: 1}, {id: 3}], exact: true", "outcome: unchanged"
+    )
+    passes(one(root, same.replace("{id: 1}, {id: 3}]", "{id: 1}, {id: 2}]"), pipeline="web"))
+    broken = one(root, body.replace("before: {events: [", 'before: {events: {jsonl: ""}} # ['), pipeline="web")
+    assert broken.exit_code == 2
+    assert "the earlier run of events failed: it is empty" in broken.output
+
+
 def test_a_source_that_is_not_given_has_nothing_new(root: Path) -> None:
     """The other sources of the pipeline are not read, and no file of theirs is missed."""
     passes(one(root, 'given: {customers: [{id: "1"}]}\nexpect: {customers: {loaded: 1}}'))
@@ -290,6 +310,19 @@ def test_a_wrong_expectation_fails_with_its_difference(
     fails(result, *told)
     lines = [line for line in result.output.splitlines() if "pipelines/tests/shop.yaml:" in line]
     assert len(lines) == 1, result.output
+
+
+def test_records_that_say_little_take_none_from_those_that_say_more(root: Path) -> None:
+    """Lists are compared in any order, whatever each record says: a test fails only if no pairing fits."""
+    given = 'given: {customers: [{id: 1}, {id: 2}, {id: x, balance: "1"}, {id: y, balance: "1"}]}\n'
+    expect = (
+        "expect:\n  customers:\n    loaded: [{balance: null}, {id: 1}]\n"
+        "    quarantined: [{balance: 1}, {rules: [id.type]}]\n"
+    )
+    passes(one(root, given + expect))
+    passes(one(root, given + expect.replace("{balance: null}, {id: 1}", "{balance: null}, {id: 2}")))
+    fails(one(root, given + expect.replace("{balance: null}, {id: 1}", "{id: 1}, {id: 1}")), "≠ id 1 2")
+    fails(one(root, given + expect.replace("{balance: null}, ", "")), "expected no such record")
 
 
 @pytest.mark.parametrize("word", ["loaded", "quarantined", "skipped"])

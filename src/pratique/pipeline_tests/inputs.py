@@ -20,7 +20,7 @@ _BINARY: Final = frozenset({"parquet", "excel"})  # records of such sources are 
 _PART: Final = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)(?::[^{}]*)?\}|\*\*/|\*|\?")
 
 
-def landed_plan(plan: SourcePlan, files: tuple[GivenFile, ...], folder: Path) -> SourcePlan:
+def landed_plan(plan: SourcePlan, files: tuple[GivenFile, ...], folder: Path, stem: str) -> SourcePlan:
     """Write the files below `folder`, and give the source that reads them there.
 
     Raises ConfigurationError, at the place of the test, for what no file of this source can hold.
@@ -36,7 +36,7 @@ def landed_plan(plan: SourcePlan, files: tuple[GivenFile, ...], folder: Path) ->
         )
     written: dict[Path, GivenFile] = {}
     for number, file in enumerate(files, 1):
-        target = folder / _name(path, file, number)
+        target = folder / _name(path, file, f"{stem}-{number}")
         if target in written:
             raise ConfigurationError(
                 f"two files of {plan.name} have the name {target.relative_to(folder).as_posix()}",
@@ -59,13 +59,13 @@ def _relative(plan: SourcePlan) -> str:
     return plan.path.removeprefix(base) if plan.path.startswith("/") else plan.path
 
 
-def _name(path: str, file: GivenFile, number: int) -> str:
+def _name(path: str, file: GivenFile, wild: str) -> str:
     """The name of a file: as it is given, or the path with its captures and something for each `*`."""
     if isinstance(file.path, str):
         name = file.path
     else:
         captures = file.path or {}
-        name = _PART.sub(lambda part: _part(part, captures, number), path)
+        name = _PART.sub(lambda part: _part(part, captures, wild), path)
     if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
         raise ConfigurationError(
             f"the path {name} leads out of the folder of the source",
@@ -76,10 +76,10 @@ def _name(path: str, file: GivenFile, number: int) -> str:
     return name
 
 
-def _part(part: re.Match[str], captures: Mapping[str, str], number: int) -> str:
+def _part(part: re.Match[str], captures: Mapping[str, str], wild: str) -> str:
     if part[1]:
         return captures[part[1]]
-    return {"*": f"given-{number}", "?": str(number)[-1]}.get(part[0], "")
+    return {"*": wild, "?": wild[-1]}.get(part[0], "")
 
 
 def _content(plan: SourcePlan, file: GivenFile) -> bytes:

@@ -46,15 +46,34 @@ def paired(
 
     `likeness` is 1 for a record that is as expected, 0 for one that has nothing in common with it.
     """
-    scores = [(likeness(want, have), -i, -j) for i, want in enumerate(expected) for j, have in enumerate(got)]
-    partner: dict[int, int] = {}
-    taken: set[int] = set()
-    for score, i, j in sorted(scores, reverse=True):
-        if score > 0 and -i not in partner and -j not in taken:
+    scores = [[likeness(want, have) for have in got] for want in expected]
+    partner = _matched([[j for j, score in enumerate(row) if score == 1] for row in scores])
+    taken = set(partner.values())
+    near = [(score, -i, -j) for i, row in enumerate(scores) for j, score in enumerate(row) if 0 < score < 1]
+    for _, i, j in sorted(near, reverse=True):
+        if -i not in partner and -j not in taken:
             partner[-i] = -j
             taken.add(-j)
     pairs: list[Pair] = [(want, got[partner[i]] if i in partner else None) for i, want in enumerate(expected)]
     return pairs + [(None, have) for j, have in enumerate(got) if j not in taken]
+
+
+def _matched(fitting: list[list[int]]) -> dict[int, int]:
+    """As many pairs as there can be (Kuhn's algorithm): who says little takes no partner from who says more."""
+    owner: dict[int, int] = {}
+
+    def place(i: int, seen: set[int]) -> bool:
+        fresh = [j for j in fitting[i] if j not in seen]
+        for j in [j for j in fresh if j not in owner] + [j for j in fresh if j in owner]:
+            seen.add(j)
+            if j not in owner or place(owner[j], seen):
+                owner[j] = i
+                return True
+        return False
+
+    for i in sorted(range(len(fitting)), key=lambda i: len(fitting[i])):
+        place(i, set())
+    return {i: j for j, i in owner.items()}
 
 
 # --- rows of a table

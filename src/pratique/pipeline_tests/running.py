@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from pratique.cases import Case, ExpectedRecord, TableRows, bare, given_only
+from pratique.cases import Case, ExpectedRecord, GivenFile, TableRows, bare, given_only
 from pratique.destinations import open_destination
 from pratique.destinations.base import Destination, Load
 from pratique.errors import ConfigurationError
@@ -62,8 +62,7 @@ def run_case(case: Case, limits: LimitsSpec) -> Ran:
 def _run(case: Case, limits: LimitsSpec, gated: set[str]) -> Ran:
     with tempfile.TemporaryDirectory(prefix="pratique-test-") as name:
         folder = Path(name)
-        pipeline = given_only(case)
-        plans = tuple(landed_plan(plan, case.given[plan.name], folder / "in" / plan.name) for plan in pipeline.sources)
+        pipeline = case.pipeline
         target = open_destination("duckdb", folder / "test.duckdb", name=pipeline.destination.name)
         watched = _Watched(target)
         gates: dict[str, list[str]] = {}
@@ -75,21 +74,32 @@ def _run(case: Case, limits: LimitsSpec, gated: set[str]) -> Ran:
 
         state = folder / "state"
         with closing(open_ledger(state / "ledger.sqlite")) as ledger:
-            before = _there(case, folder)
-            if before.sources:
-                _check_there(case, run_planned(before, target, ledger, state, limits, asked=lambda *_: ()))
-            report = run_planned(replace(pipeline, sources=plans), watched, ledger, state, limits, asked=asked)
+            there = _there(case, folder)
+            if there.sources:
+                _check_there(case, run_planned(there, target, ledger, state, limits, asked=lambda *_: ()))
+            if case.before:
+                earlier = _landed(pipeline, case.before, folder, "before")
+                _check_before(case, run_planned(earlier, target, ledger, state, limits, asked=lambda *_: ()))
+            given = _landed(pipeline, case.given, folder, "given")
+            report = run_planned(given, watched, ledger, state, limits, asked=asked)
             held = Quarantine(state / "quarantine", ledger)
             return Ran(
                 report=report,
                 loaded=watched.loaded,
                 quarantined={
-                    plan.name: list(held.records(reveal=True, pipeline=pipeline.name, source=plan.name))
-                    for plan in plans
+                    name: list(held.records(reveal=True, pipeline=pipeline.name, source=name, run=report.run_id))
+                    for name in case.given
                 },
                 gates=gates,
                 tables={name: list(_rows(target, name, rows.schema)) for name, rows in case.tables.items()},
             )
+
+
+def _landed(pipeline: Pipeline, inputs: Mapping[str, tuple[GivenFile, ...]], folder: Path, stem: str) -> Pipeline:
+    """The pipeline over files of the test; those of an earlier run stand there still."""
+    chosen = given_only(pipeline, inputs)
+    plans = (landed_plan(plan, inputs[plan.name], folder / "in" / plan.name, stem) for plan in chosen.sources)
+    return replace(chosen, sources=tuple(plans))
 
 
 def _there(case: Case, folder: Path) -> Pipeline:
@@ -122,6 +132,19 @@ def _check_there(case: Case, report: RunReport) -> None:
                 f"these rows cannot be there: {told}",
                 where=_place(rows, cause.places[0][1] if cause and cause.places else 0),
                 hint="write the values as the table holds them",
+                facts={"code": "value"},
+            )
+
+
+def _check_before(case: Case, report: RunReport) -> None:
+    """An earlier run that did not do what it should makes the test mean something else."""
+    for source in report.sources:
+        if source.problem or source.held:
+            why = source.problem.message if source.problem else source.held[0].reason
+            raise ConfigurationError(
+                f"the earlier run of {source.source} failed: {why}",
+                where=case.before[source.source][0].where,
+                hint="give it what a run can load",
                 facts={"code": "value"},
             )
 

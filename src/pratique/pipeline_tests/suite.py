@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Literal
 
-from pratique.cases import Case, chosen, read_cases
+from pratique.case_files import read_cases
+from pratique.cases import Case, chosen
 from pratique.documents import shown_path
 from pratique.errors import ConfigurationError, PratiqueError
 from pratique.ingestion.story import problem_of

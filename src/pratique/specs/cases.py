@@ -125,6 +125,7 @@ class CaseSpec(Spec):
 
     name: Text
     description: str = ""
+    before: dict[Name, InputSpec] = Field(default_factory=dict)
     there: dict[str, Annotated[Any, _ROWS]] = Field(default_factory=dict)
     given: Annotated[dict[Name, InputSpec], Field(min_length=1)]
     expect: dict[Name, ExpectSpec] = Field(default_factory=dict)

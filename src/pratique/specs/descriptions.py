@@ -120,6 +120,7 @@ WORDS: Final[dict[str, dict[str, str]]] = {
     "CaseSpec": {
         "name": "what is promised; it stands in every report",
         "description": "for people",
+        "before": "what was new in an earlier run, of which only the effects count: files that are known, or corrected",
         "there": "rows that tables hold before, typed as the tables hold them: for keys, references and merges",
         "given": "what is new in each source; nothing is new in the others",
         "expect": "what becomes of each source; what is not said must not happen",

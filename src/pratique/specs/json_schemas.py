@@ -42,6 +42,7 @@ _CHARACTER: Final = {"type": "string", "minLength": 1, "maxLength": 1}
 _NO_CHARACTER: Final = {"type": ["string", "null"], "minLength": 1, "maxLength": 1}
 _RULE: Final = {"type": "string", "minLength": 1}
 _TO: Final = {"type": "string", "pattern": r"^\s*([^.()\s]+\.[^\s].*|[^()]+\([^()]*\)\s*)$"}
+_INPUT: Final = {"anyOf": [{"type": "array", "items": {"type": "object"}}, {"$ref": "#/$defs/InputSpec"}]}
 
 # What pydantic cannot know of a word, because a function of ours checks it.
 _WORDS: Final[dict[str, dict[str, dict[str, Any]]]] = {
@@ -92,12 +93,8 @@ _WORDS: Final[dict[str, dict[str, dict[str, Any]]]] = {
         "sources": {"additionalProperties": {"anyOf": [{"$ref": "#/$defs/SourceSpec"}, {"type": "null"}]}},
     },
     "CaseSpec": {
-        "given": {
-            "additionalProperties": {
-                "anyOf": [{"type": "array", "items": {"type": "object"}}, {"$ref": "#/$defs/InputSpec"}]
-            },
-            "examples": [{"orders": [{"order_id": "1"}]}],
-        },
+        "before": {"additionalProperties": _INPUT},
+        "given": {"additionalProperties": _INPUT, "examples": [{"orders": [{"order_id": "1"}]}]},
     },
     "SettingsSpec": {
         "connections": {
