@@ -204,25 +204,19 @@ class _Reader:
 
     def _records(self, plan: SourcePlan, records: list[dict[str, Any]], at: KeyPath) -> Iterator[Mapping[str, Cell]]:
         schema = plan.schema
-        known = [
-            name for item in schema.fields if item.capture is None and item.expression is None for name in item.headers
-        ]
+        read = [item for item in schema.fields if item.capture is None and item.expression is None]
+        known = [header for item in read for header in item.headers]
+        fields = {item.name: item.headers[0] for item in read}
         for number, record in enumerate(records):
-            for name in record:
-                if name not in known and schema.extra_fields == "reject":
-                    message = f'{plan.name} reads no column "{{name}}"'
-                    headers = {item.name: item.headers[0] for item in schema.fields}
-                    near = [headers.get(name, ""), *known] if headers.get(name) in known else known
-                    if near is not known:
-                        self._tell(
-                            message.format(name=name),
-                            (*at, number, name),
-                            f'did you mean "{near[0]}"? that is its header',
-                            "unknown-name",
-                            key=True,
-                        )
-                    else:
-                        self._unknown(name, known, message, (*at, number, name), "its columns")
+            for name in record if schema.extra_fields == "reject" else ():
+                if name in known:
+                    continue
+                message, path = f'{plan.name} reads no column "{{name}}"', (*at, number, name)
+                if name in fields:
+                    hint = f'did you mean "{fields[name]}"? that is the header of the field {name}'
+                    self._tell(message.format(name=name), path, hint, "unknown-name", key=True)
+                else:
+                    self._unknown(name, known, message, path, "its columns")
             yield {name: self._cell((*at, number, name), value) for name, value in record.items()}
 
     def _cell(self, path: KeyPath, value: Any) -> Cell:
@@ -305,47 +299,45 @@ class _Reader:
 
     def _held(self, schema: Schema, item: Mapping[str, Any], at: KeyPath) -> ExpectedRecord:
         """An expected quarantined record: original values by header, as text, and the rules that hold it."""
-        from pratique.schema.rules import rules  # noqa: PLC0415 - the SQL parser
-
         nested = isinstance(item.get("record"), dict)
+        inner = (*at, "record") if nested else at
         values = item["record"] if nested else {name: value for name, value in item.items() if name not in RECORD_WORDS}
-        headers = {name: header for field in schema.fields for header in field.headers for name in (header,)}
-        headers |= {field.name: field.headers[0] for field in schema.fields if field.name not in headers}
-        for name in [*values, *(item if nested else ())]:
-            if (
-                name not in headers
-                and not (nested and name in (*RECORD_WORDS, *values))
-                and schema.extra_fields == "reject"
-            ):
-                path = (*at, "record", name) if nested and name in values else (*at, name)
-                self._unknown(
-                    name,
-                    [*headers, *RECORD_WORDS],
-                    'schema {schema} has no field "{name}"'.replace("{schema}", schema.name),
-                    path,
-                    "fields",
-                )
-        named = item.get("rules")
-        known = ["malformed", *(rule.name for rule in rules(schema) if rule.holds and rule.scope != "set")]
-        if named is not None and not (isinstance(named, list) and all(isinstance(rule, str) for rule in named)):
-            self._tell("rules: expected a list of names", (*at, "rules"), f"such as [{known[-1]}]", "type")
-            named = None
-        for number, rule in enumerate(named or ()):
-            if rule not in known:
-                message = f'no rule "{{name}}" of schema {schema.name} holds records'
-                self._unknown(rule, known, message, (*at, "rules", number), "rules")
+        headers = {field.name: field.headers[0] for field in schema.fields}
+        headers |= {header: header for field in schema.fields for header in field.headers}
+        message = f'schema {schema.name} has no field "{{name}}"'
+        for name in values if schema.extra_fields == "reject" else ():
+            if name not in headers:
+                self._unknown(name, [*headers, *RECORD_WORDS], message, (*inner, name), "fields")
+        for name in item if nested else ():
+            if name not in RECORD_WORDS:
+                self._unknown(name, RECORD_WORDS, 'unknown key "{name}" beside record', (*at, name), "known")
         for word, kind, shown in (("message", str, "a text"), ("raw", str, "a text"), ("line", int, "a number")):
             if item.get(word) is not None and not isinstance(item[word], kind):
                 self._tell(f"{word}: expected {shown}", (*at, word), f"write {shown}", "type")
-        inner = (*at, "record") if nested else at
         return ExpectedRecord(
             where=self._place(at),
             values={headers.get(name, name): self._cell((*inner, name), value).text for name, value in values.items()},
-            rules=None if named is None else tuple(named),
+            rules=self._rules(schema, item.get("rules"), (*at, "rules")),
             message=item.get("message"),
             line=item.get("line"),
             raw=item.get("raw"),
         )
+
+    def _rules(self, schema: Schema, named: Any, at: KeyPath) -> tuple[str, ...] | None:
+        """Names of rules that can hold a record."""
+        from pratique.schema.rules import rules  # noqa: PLC0415 - the SQL parser
+
+        known = ["malformed", *(rule.name for rule in rules(schema) if rule.holds and rule.scope != "set")]
+        if named is None:
+            return None
+        if not isinstance(named, list) or not all(isinstance(rule, str) for rule in named):
+            self._tell("rules: expected a list of names", at, f"such as [{known[-1]}]", "type")
+            return None
+        for number, rule in enumerate(named):
+            if rule not in known:
+                message = f'no rule "{{name}}" of schema {schema.name} holds records'
+                self._unknown(rule, known, message, (*at, number), "rules")
+        return tuple(named)
 
     def _typed(self, schema: Schema, written: Any, at: KeyPath) -> Records:
         """Records of a table, each value in the type of its column."""
