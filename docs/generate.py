@@ -9,12 +9,14 @@ from typing import Literal, get_args, get_origin
 import click
 
 from pratique import errors, events
+from pratique.cases import RECORD_WORDS
 from pratique.cli.main import program
 from pratique.mistakes import CODES
 from pratique.schema.expression import CASTS
 from pratique.schema.functions import FUNCTIONS, UNITS
 from pratique.schema.rules import FORMATS
 from pratique.specs.base import Spec
+from pratique.specs.cases import CaseFileSpec, CaseSpec, ExpectSpec, InputSpec
 from pratique.specs.descriptions import WORDS
 from pratique.specs.settings import SettingsSpec
 
@@ -145,11 +147,44 @@ def settings_page() -> str:
     )
 
 
+def pipeline_tests_page() -> str:
+    """Every word of a file of tests."""
+    titles = {
+        CaseFileSpec: "A file: pipelines/tests/NAME.yaml",
+        CaseSpec: "A test",
+        InputSpec: "A source that is given, or was before",
+        ExpectSpec: "A source that is expected",
+    }
+    parts = [
+        "# Tests of pipelines\n",
+        NOTE,
+        "Run by `pratique test`; [how to test a pipeline](../how-to/test-a-pipeline.md) shows them at work.\n",
+    ]
+    for spec, title in titles.items():
+        parts += [f"## {title}\n", "| word | meaning |\n|---|---|"]
+        parts += [
+            f"| `{item.alias or name}` | {WORDS[spec.__name__][item.alias or name]} |"
+            for name, item in spec.model_fields.items()
+        ]
+        parts.append("")
+    parts += [
+        "A source that is given as a list has these records. What a test does not say of a source must not happen:",
+        "no record is quarantined or skipped, no file held, and no source fails; only `loaded`, `quality` and",
+        "`warnings` may be left out.\n",
+        "## A held record\n",
+        "| word | meaning |\n|---|---|",
+        *(f"| `{word}` | {meaning} |" for word, meaning in RECORD_WORDS.items()),
+        "\nAny other word is a field, or the name that it has in the header, with the original value as text.\n",
+    ]
+    return "\n".join(parts)
+
+
 PAGES = {
     "cli.md": cli_page,
     "errors.md": errors_page,
     "events.md": events_page,
     "functions.md": functions_page,
+    "pipeline-tests.md": pipeline_tests_page,
     "settings.md": settings_page,
 }
 

@@ -15,7 +15,13 @@ if TYPE_CHECKING:
     from pratique.specs.cases import ExpectSpec
 
 # What an expected quarantined record may say beside its fields.
-RECORD_WORDS: Final = ("rules", "message", "line", "raw", "record")
+RECORD_WORDS: Final[Mapping[str, str]] = {
+    "rules": "exactly the rules that hold it, in any order; those that only warn do not count",
+    "message": "a part of one of its messages",
+    "line": "the first line of its text in the file",
+    "raw": "its text in the file",
+    "record": "its fields, if one of them is called like one of these words",
+}
 
 
 @dataclass(frozen=True, slots=True)

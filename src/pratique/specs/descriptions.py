@@ -144,12 +144,13 @@ WORDS: Final[dict[str, dict[str, str]]] = {
         "path": "captures of the source's path and their texts, or the whole path of the file",
     },
     "ExpectSpec": {
-        "loaded": "a number, or all loaded records in any order, compared by the fields that are named",
+        "loaded": "a number, or all loaded records in any order, as the table holds them, compared by the fields named",
         "exact": "true: every field of the loaded records is compared",
-        "quarantined": "a number, or all held records: fields that name them, rules (all of them), message, line, raw",
+        "quarantined": "a number, or all held records in any order, each by what stands below",
         "skipped": "a number, or a number for each reason: filter, identical, superseded, loaded before",
         "held": "a number of files that are held, or a list: file, reason (a part of it)",
-        "gate": "passed or failed; the gate is asked only where a test says so",
+        "gate": "passed or failed; asked only where a test says so. Of a load that it refuses, loaded and quarantined "
+        "say how its records were judged",
         "reasons": "parts of all reasons of a gate that failed",
         "quality": "the score, to one decimal, or {at_least: …}",
         "warnings": "all rules that warn, or {rule: number of records}",
