@@ -18,11 +18,12 @@ from click.testing import CliRunner, Result
 
 from pratique.cli.main import program
 from pratique.cli.problems import render_error
-from pratique.cli.progress import moving, size, told
+from pratique.cli.progress import moving, told
 from pratique.cli.run import worst
 from pratique.cli.text import columns, middle, shown, table, wrapped
 from pratique.errors import ConfigurationError
 from pratique.events import LoadCommitted, RowsStaged, RunStarted, SourceIngested, SourceLanded, StageProgressed
+from pratique.events.event import size
 from pratique.ledger import open_ledger
 from pratique.model import Account, Cause, Marker, RunReport, SourceReport, Written
 from pratique.quarantine import Quarantine
