@@ -21,7 +21,7 @@ _PREFIX: Final = "PRATIQUE__"
 _DOTENV_LINE: Final = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)")
 _QUOTED: Final = re.compile(r"""(["'])(.*?)\1\s*(?:#.*)?""")
 _MISSING: Final = object()
-_FREE: Final = frozenset({"connections", "monitoring", "alerts", "retry", "service"})  # secrets stay hidden in these
+_FREE: Final = frozenset({"connections", "alerts", "retry", "service"})  # secrets stay hidden in these
 
 
 @dataclass(frozen=True, slots=True)

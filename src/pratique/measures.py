@@ -1,5 +1,6 @@
-"""Everything that is measured: one declaration gives the name for OpenTelemetry, for Prometheus, and its line in the
-reference. Events say which of them they change (`Event.measurements`).
+"""Everything that is measured; one declaration gives a name for OpenTelemetry, one for Prometheus, and the reference.
+
+Events say which of them they change (`Event.measurements`).
 """
 
 from __future__ import annotations
@@ -110,8 +111,8 @@ INGESTED: Final = Metric(
     "pratique.ingestion.records",
     "counter",
     "{record}",
-    ("pipeline", "source", "outcome"),
-    "records of sources, by how their ingestion ended",
+    ("pipeline", "source", "fate"),
+    "records of sources: read, or lost with a failed ingestion before they were read",
 )
 VERDICTS: Final = Metric(
     "pratique.verdicts", "counter", "{record}", ("pipeline", "source", "verdict"), "records judged: valid, invalid"

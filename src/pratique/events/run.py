@@ -131,7 +131,7 @@ class RunFinished(Event):
 
 def events_of(report: RunReport) -> Iterator[Event]:
     """The last events of a run told again from its report, so that its numbers can be had at any time."""
-    common = {"pipeline": report.pipeline, "run_id": report.run_id}
+    common: dict[str, Any] = {"pipeline": report.pipeline, "run_id": report.run_id}
     for source in report.sources:
         if source.outcome in {"loaded", "unchanged"}:
             yield SourceIngested(**common, source=source.source, report=source)

@@ -205,12 +205,14 @@ class IngestionRecorded(SourceEvent):
     success: bool
     records: int
     seconds: float
+    lost: int = 0
 
     def measurements(self) -> Iterator[Measurement]:
         """How long it took, and how many records it was."""
-        series = (self.pipeline, self.source, "success" if self.success else "failure")
-        yield Measurement(INGESTION_DURATION, self.seconds, series)
-        yield Measurement(INGESTED, self.records, series)
+        outcome = "success" if self.success else "failure"
+        yield Measurement(INGESTION_DURATION, self.seconds, (self.pipeline, self.source, outcome))
+        yield Measurement(INGESTED, self.records, (self.pipeline, self.source, "read"))
+        yield Measurement(INGESTED, self.lost, (self.pipeline, self.source, "lost"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -344,7 +346,8 @@ class SourceSkipped(SourceEvent):
 
 def _source_measures(event: SourceIngested | SourceFailed, *, success: bool) -> Iterator[Measurement]:
     """What the report of a source says in numbers."""
-    report, common = event.report, {"pipeline": event.pipeline, "run_id": event.run_id, "source": event.source}
+    report = event.report
+    common: dict[str, Any] = {"pipeline": event.pipeline, "run_id": event.run_id, "source": event.source}
     judged = [account for account in (report.account, report.judged) if account]
     read, invalid = sum(account.read for account in judged), sum(account.quarantined for account in judged)
     skipped = sum(sum(account.skipped.values()) for account in judged)

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from pratique.errors import PratiqueError, StateError
+from pratique.errors import PratiqueError, StateError, gravity
 from pratique.events import (
     ErrorRaised,
     Event,
@@ -132,13 +132,12 @@ class MetricsCollector:
 
     def record_ingestion(self, source: str, success: bool, duration: float, records: int = 1) -> None:  # noqa: FBT001
         """A source was ingested, or failed to be, in `duration` seconds; it was so many records."""
-        self.observe(
-            IngestionRecorded(**self._common(), source=source, success=success, records=records, seconds=duration)
-        )
+        split: dict[str, Any] = {"records": records, "lost": 0} if success else {"records": 0, "lost": records}
+        self.observe(IngestionRecorded(**self._common(), source=source, success=success, seconds=duration, **split))
 
     def record_validation(self, valid: bool, records: int = 1, source: str = "") -> None:  # noqa: FBT001
         """So many records were found valid, or not."""
-        split = {"valid": records if valid else 0, "invalid": 0 if valid else records}
+        split: dict[str, Any] = {"valid": records if valid else 0, "invalid": 0 if valid else records}
         self.observe(RecordsJudged(**self._common(), source=source, **split))
 
     def record_quality_score(self, score: float, source: str = "") -> None:
@@ -147,8 +146,6 @@ class MetricsCollector:
 
     def record_error(self, error: BaseException | str, source: str = "") -> None:
         """An error happened: counted under its type and source."""
-        from pratique.errors import gravity  # noqa: PLC0415 - read where it is used
-
         if isinstance(error, str):
             problem = Problem(error, "")
         else:
@@ -202,8 +199,8 @@ class MetricsCollector:
     def get_metrics(self) -> dict[str, Any]:
         """The numbers that people ask for: `pipeline`, `records`, `ingestion`, `validation`, `quality`, `errors`.
 
-        Durations are seconds. `records.processed` are those ingested, or those judged if that is more; `failed` are
-        those of failed ingestions and the invalid ones. Rates are None where there is nothing to divide.
+        Durations are seconds. `records.processed` are those read (or judged, if that is more by hand) and those lost
+        with failed ingestions; `failed` are the lost and the invalid ones. Rates are None where nothing was measured.
         """
         with self._turn:
             return {
@@ -228,11 +225,9 @@ class MetricsCollector:
         return int(sum(state for attributes, state in self._of(name) if attributes[-1] == last))
 
     def _records(self) -> dict[str, Any]:
-        lost = self._total(INGESTED.name, "failure")
+        read, lost = self._total(INGESTED.name, "read"), self._total(INGESTED.name, "lost")
         valid, invalid = self._total(VERDICTS.name, "valid"), self._total(VERDICTS.name, "invalid")
-        processed = max(self._total(INGESTED.name, "success") + lost, valid + invalid)
-        # A source that fails after its records were judged has them on both accounts.
-        failed = min(processed, max(lost, invalid) if lost and valid + invalid >= processed else lost + invalid)
+        processed, failed = max(read, valid + invalid) + lost, lost + invalid
         return {
             "processed": processed,
             "succeeded": processed - failed,

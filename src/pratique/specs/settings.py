@@ -13,9 +13,14 @@ Size = Annotated[str, StringConstraints(pattern=r"^[0-9]+(\.[0-9]+)? ?([KMGT]i?B
 
 
 class LoggingSpec(Spec):
-    """How much is logged."""
+    """How much is logged, in which form, and into which file."""
 
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
+    format: Literal["text", "json"] = "text"
+    file: str | None = "logs/pipeline.log"
+    file_bytes_max: int = Field(10 * 1024 * 1024, ge=1024)
+    backups_max: int = Field(5, ge=1, le=1000)
+    days_max: int = Field(30, ge=1, le=3650)
 
 
 class StateSpec(Spec):
@@ -45,15 +50,40 @@ class QuarantineSpec(Spec):
     max_share: Share = 0.10
 
 
+class ThresholdSpec(Spec):
+    """Where a number is no longer good; nothing stands for never."""
+
+    degraded: float | None = None
+    unhealthy: float | None = None
+
+
+class ThresholdsSpec(Spec):
+    """Lower bounds of rates and scores, upper bounds of durations and errors."""
+
+    success_rate_percent: ThresholdSpec = ThresholdSpec(degraded=95, unhealthy=90)
+    ingestion_success_rate_percent: ThresholdSpec = ThresholdSpec(degraded=100, unhealthy=50)
+    quality_score: ThresholdSpec = ThresholdSpec(degraded=90, unhealthy=70)
+    ingestion_p95_seconds: ThresholdSpec = ThresholdSpec()
+    errors: ThresholdSpec = ThresholdSpec(degraded=1)
+    critical_errors: ThresholdSpec = ThresholdSpec(unhealthy=1)
+
+
+class MonitoringSpec(Spec):
+    """What is healthy, and where the numbers of each run are written for Prometheus."""
+
+    thresholds: ThresholdsSpec = ThresholdsSpec()
+    textfile: str | None = None
+
+
 class SettingsSpec(Spec):
-    """All settings. `monitoring`, `alerts`, `retry` and `service` belong to features that are not built yet."""
+    """All settings. `alerts`, `retry` and `service` belong to features that are not built yet."""
 
     logging: LoggingSpec = LoggingSpec()
     state: StateSpec = StateSpec()
     connections: dict[Name, Free] = Field(default_factory=dict)
     limits: LimitsSpec = LimitsSpec()
     quarantine: QuarantineSpec = QuarantineSpec()
-    monitoring: Free = Field(default_factory=dict)
+    monitoring: MonitoringSpec = MonitoringSpec()
     alerts: Free = Field(default_factory=dict)
     retry: Free = Field(default_factory=dict)
     service: Free = Field(default_factory=dict)
