@@ -13,6 +13,7 @@ from pratique.documents import KeyPath, load_document
 from pratique.errors import ConfigurationError
 from pratique.model import LINEAGE_COLUMNS, Disposition
 from pratique.schema import Dialect, Reference, Schema
+from pratique.schema.rules import sensitive
 
 if TYPE_CHECKING:
     from pratique.specs.pipeline import SourceSpec
@@ -157,6 +158,18 @@ class Project:
                 )
             check(schema)
             self._schemas[name][schema.version] = schema
+
+
+def sensitive_fields(root: Path) -> frozenset[str] | None:
+    """Names and headers of every field that a schema of the project marks sensitive; None if one cannot be read."""
+    from pratique.specs.schema_files import load_schemas  # noqa: PLC0415 - pydantic
+
+    try:
+        schemas = [schema for path in _files(root / "schemas").values() for schema in load_schemas(path)]
+    except ConfigurationError:
+        return None
+    marked = (schema.field(name) for schema in schemas for name in sensitive(schema))
+    return frozenset(name for field in marked for name in (field.name, *field.headers))
 
 
 def _files(folder: Path) -> dict[str, Path]:

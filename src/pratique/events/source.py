@@ -44,6 +44,10 @@ class StageProgressed(SourceEvent):
     rows: int | None = None
     fraction: float | None = None
 
+    def message(self) -> str:
+        """Which stage."""
+        return f"{self.stage} …"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceLanded(SourceEvent):

@@ -78,6 +78,10 @@ class Ledger(Protocol):
         """Committed loads, oldest first: all that people may see of the quarantine."""
         ...
 
+    def keep(self, marker: Marker) -> None:
+        """Put on the ledger what no run has loaded: records of the reserved pipeline, held by hand."""
+        ...
+
     def close(self) -> None:
         """Let go of the file. Harmless when repeated."""
         ...

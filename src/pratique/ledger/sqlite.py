@@ -120,6 +120,11 @@ class SqliteLedger:
         )
         return [Marker.from_json(text) for (text,) in rows]
 
+    def keep(self, marker: Marker) -> None:
+        """See `Ledger.keep`."""
+        with self.transaction() as connection:
+            put_load(connection, marker)
+
     def close(self) -> None:
         """See `Ledger.close`."""
         self._connection.close()
