@@ -22,6 +22,8 @@ _COMMANDS: Final[dict[str, tuple[str, str]]] = {  # name -> (module:attribute, w
     "run": ("pratique.cli.run:run", "Run pipelines: read, judge, load or quarantine, account."),
     "runs": ("pratique.cli.runs:runs", "List the latest runs, or show one in full."),
     "quarantine": ("pratique.cli.quarantine:quarantine", "List, show and export the records that were held."),
+    "health": ("pratique.cli.health:health", "Say whether the latest runs are healthy; the exit code says it too."),
+    "metrics": ("pratique.cli.metrics:metrics", "Print what all runs measured, as JSON or for Prometheus."),
     "version": ("pratique.cli.version:version", "Print the versions of Pratique and of what it stands on."),
 }
 _EPILOG: Final = """\b

@@ -13,13 +13,12 @@ from pratique.model import Account, Problem
 Stage = Literal["landing", "judging", "writing quarantine", "loading", "committing"]
 Level = Literal["debug", "info", "warning", "error", "critical"]
 
-_LEVEL_OF: Final[Mapping[Gravity, Level]] = {"transient": "warning", "permanent": "error", "critical": "critical"}
 SHORT: Final = 6  # digits of a run id that people see
 
 
 def level_of(gravity: Gravity) -> Level:
-    """How loud an error is told: one that can pass by itself as a warning, one that stops everything as critical."""
-    return _LEVEL_OF[gravity]
+    """How loud an error is told that stopped something; one that did not is no more than a warning (`LoadRetried`)."""
+    return "critical" if gravity == "critical" else "error"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -138,7 +138,7 @@ def events_of(report: RunReport) -> Iterator[Event]:
         elif source.outcome in {"failed", "gated"}:
             yield SourceFailed(**common, source=source.source, report=source)
     problem = report.problem
-    if problem:
+    if problem and report.outcome != "interrupted":
         yield ErrorRaised(**common, source="", problem=problem)
     yield RunFinished(**common, report=report)
 

@@ -5,17 +5,20 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from pratique import accounting
 from pratique.destinations import open_destination
 from pratique.destinations.base import Destination
+from pratique.documents import hide_secrets
 from pratique.engines import open_engine
 from pratique.engines.base import Engine
-from pratique.errors import InterruptedRunError, PratiqueError
-from pratique.events import Emit, Event, RunFinished, RunStarted
+from pratique.errors import InterruptedRunError, PratiqueError, stack_trace
+from pratique.events import Emit, ErrorRaised, Event, ObserversFailed, RunFinished, RunStarted
 from pratique.ingestion.story import PipelineRun, now, problem_of
+from pratique.ingestion.telling import Telling
 from pratique.ledger import open_ledger
 from pratique.model import Problem, RunOutcome, RunReport, SourceReport
 from pratique.project import Project
@@ -61,6 +64,21 @@ def run_pipeline(
     leaves no trace. `strict` makes quarantined records exit code 1. Stopped by KeyboardInterrupt, it reports what was
     committed, exit code 7. `destination` stands in for the one that the pipeline names (for connectors under test).
     """
+    telling = Telling(emit)
+    try:
+        return _run(project, name, telling, dry_run=dry_run, strict=strict, destination=destination)
+    except PratiqueError as error:  # there is no run that could tell of it
+        told = ErrorRaised(
+            pipeline=name, run_id="", source="", problem=problem_of(error), trace=hide_secrets(stack_trace(error))
+        )
+        telling.bus.emit(told)
+        raise
+
+
+def _run(
+    project: Project, name: str, telling: Telling, *, dry_run: bool, strict: bool, destination: Destination | None
+) -> RunReport:
+    """The run, with everybody listening."""
     pipeline = project.pipeline(name)
     settings = project.config.settings
     limits = settings.limits
@@ -89,14 +107,20 @@ def run_pipeline(
             Quarantine(state / "quarantine", ledger),
             _read_limits(limits),
             folder,
-            emit,
+            telling.bus.emit,
             handle.run_id if handle else uuid.uuid4().hex,
             handle.started_at if handle else datetime.now(UTC),
             handle,
         )
         report = _told_run(run, strict=strict)
+        if telling.bus.failures:
+            run.tell(ObserversFailed, failures=telling.bus.failures)
+            untold = f"{telling.bus.failures:,} events could not be told to everybody who listens"
+            report = replace(report, notices=(*report.notices, untold))
         if handle:
             handle.finish(report)
+            textfile = settings.monitoring.textfile
+            telling.remember(ledger, project.config.root / textfile if textfile else None)
         run.tell(RunFinished, report=report)
         return report
 
@@ -141,12 +165,17 @@ def _told_run(run: PipelineRun, *, strict: bool) -> RunReport:
         run.sources()
     except PratiqueError as error:
         problem, outcome, code = problem_of(error), "failed", error.exit_code
+        run.tell(ErrorRaised, source="", problem=problem, trace=hide_secrets(stack_trace(error)))
     except KeyboardInterrupt:
         stopped = InterruptedRunError(
             "the run was told to stop; what was committed stays",
             hint=f"pratique run {pipeline.name} --env {pipeline.environment} goes on from there",
         )
         problem, outcome, code = problem_of(stopped), "interrupted", stopped.exit_code
+    except Exception as error:
+        unforeseen = Problem("internal", f"unexpected {type(error).__name__}", gravity="critical")
+        run.tell(ErrorRaised, source="", problem=unforeseen, trace=hide_secrets(stack_trace(error)))
+        raise
     reports = tuple(run.reports[plan.name] for plan in pipeline.sources if plan.name in run.reports)
     if outcome is None:
         outcome, code = _outcome(reports, strict=strict)

@@ -156,7 +156,7 @@ class ConsoleFormatter(logging.Formatter):
             "level": entry.level,
             "event": shown(entry.message),
             "logger": shown(entry.logger),
-            **{shown(name): _value(value) for name, value in _for_people(entry)},
+            **{shown(name): shown(value) for name, value in _for_people(entry)},
         }
         if entry.trace:
             event["exception"] = "\n".join(map(shown, entry.trace.splitlines()))

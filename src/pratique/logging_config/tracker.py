@@ -55,7 +55,8 @@ class ErrorTracker:
     def log_error(self, exception: BaseException, source: str = "", context: Mapping[str, Any] | None = None) -> None:
         """Log an error with its stack trace, and count it.
 
-        One that can pass by itself is logged as WARNING, one that stops everything as CRITICAL, any other as ERROR.
+        One that no run can be trusted to get over is logged as CRITICAL, any other as ERROR; `gravity` says whether it
+        is transient, permanent or critical.
         """
         kind = type(exception).__name__
         hint = exception.hint if isinstance(exception, PratiqueError) else ""
