@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar, Final
 
 from pratique.events.event import SHORT, Event, Level, account_facts, problem_facts, took
-from pratique.events.source import ErrorRaised, SourceFailed, SourceIngested
+from pratique.events.source import ErrorRaised, FileHeld, SourceFailed, SourceIngested
 from pratique.measures import (
     LAST_COMPLETION,
     LAST_SUCCESS,
@@ -133,6 +133,8 @@ def events_of(report: RunReport) -> Iterator[Event]:
     """The last events of a run told again from its report, so that its numbers can be had at any time."""
     common: dict[str, Any] = {"pipeline": report.pipeline, "run_id": report.run_id}
     for source in report.sources:
+        for held in source.held:
+            yield FileHeld(**common, source=source.source, file=held.version.name, reason=held.reason, hint=held.hint)
         if source.outcome in {"loaded", "unchanged"}:
             yield SourceIngested(**common, source=source.source, report=source)
         elif source.outcome in {"failed", "gated"}:

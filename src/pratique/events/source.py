@@ -20,6 +20,7 @@ from pratique.events.event import (
     took,
 )
 from pratique.measures import (
+    ERRORS,
     INGESTED,
     INGESTION_DURATION,
     QUALITY,
@@ -97,6 +98,10 @@ class FileHeld(SourceEvent):
     def facts(self) -> Mapping[str, Any]:
         """The file."""
         return {"file": self.file, "hint": self.hint}
+
+    def measurements(self) -> Iterator[Measurement]:
+        """An error."""
+        yield Measurement(ERRORS, 1, (self.pipeline, self.source, "file_held", "permanent"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -191,7 +191,7 @@ class PipelineRun:
             continue
         for landed, error in progress.refused[1:]:
             for file in landed.files:
-                progress.held.setdefault(file.version.name, HeldFile(file.version, error.message, error.hint))
+                self._hold(plan, progress, HeldFile(file.version, error.message, error.hint))
         for _, error in progress.refused[:1]:
             raise error
         if progress.held and not progress.tallies and not progress.known:
@@ -213,11 +213,8 @@ class PipelineRun:
         failpoints.hit("source.landed")
         mine = progress.loaded.union(version.name for version in progress.aside)
         progress.known.update((version.name, None) for version in landed.skipped if version.name not in mine)
-        for held in (
-            replace(file, reason=hide_secrets(file.reason), hint=hide_secrets(file.hint)) for file in landed.held
-        ):
-            if progress.held.setdefault(held.version.name, held) is held:
-                self.tell(FileHeld, source=plan.name, file=held.version.name, reason=held.reason, hint=held.hint)
+        for held in landed.held:
+            self._hold(plan, progress, held)
         if not landed.files:
             return False
         self.notices.update(dict.fromkeys(landed.notices))
@@ -242,6 +239,12 @@ class PipelineRun:
                 return landed.more
         progress.aside += [file.version for file in landed.files]
         return landed.more
+
+    def _hold(self, plan: SourcePlan, progress: _Progress, file: HeldFile) -> None:
+        """Set a file aside, and tell of it once."""
+        held = replace(file, reason=hide_secrets(file.reason), hint=hide_secrets(file.hint))
+        if progress.held.setdefault(held.version.name, held) is held:
+            self.tell(FileHeld, source=plan.name, file=held.version.name, reason=held.reason, hint=held.hint)
 
     def _judged_again(self, load: _Load, progress: _Progress) -> None:
         """Judge and load, anew if another pipeline committed into the table meanwhile."""

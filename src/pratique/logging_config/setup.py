@@ -85,7 +85,6 @@ class LoggerSetup:
             processors=[
                 structlog.stdlib.filter_by_level,
                 structlog.contextvars.merge_contextvars,
-                structlog.stdlib.PositionalArgumentsFormatter(),
                 _to_record,
             ],
             wrapper_class=structlog.stdlib.BoundLogger,
@@ -127,10 +126,11 @@ class EventLog:
             self._logger.log(level, message, extra={EVENT_FIELDS: event.fields()})
 
 
-def _to_record(_: Any, __: str, event: MutableMapping[str, Any]) -> tuple[tuple[str], dict[str, Any]]:
+def _to_record(_: Any, __: str, event: MutableMapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """What structlog gathered, as the arguments of a standard logger."""
     passed: dict[str, Any] = {name: event.pop(name) for name in _PASSED if name in event}
-    return (str(event.pop("event", "")),), {**passed, "extra": {USER_FIELDS: dict(event)}}
+    message = (str(event.pop("event", "")), *event.pop("positional_args", ()))
+    return message, {**passed, "extra": {USER_FIELDS: dict(event)}}
 
 
 def _colours() -> bool:

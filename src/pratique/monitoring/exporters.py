@@ -86,4 +86,7 @@ def described(samples: Iterable[Sample]) -> list[dict[str, Any]]:
             entry.setdefault("buckets", {})[sample.part.removeprefix("le=")] = sample.value
         else:
             entry[sample.part] = sample.value
+    for entry in found.values():
+        if "buckets" in entry:
+            entry["buckets"] = dict(sorted(entry["buckets"].items(), key=lambda pair: float(pair[0])))
     return list(found.values())

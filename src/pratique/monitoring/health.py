@@ -33,6 +33,13 @@ class _Watched:
 
 _WATCHED: Final = (
     _Watched(
+        "run_success_rate_percent",
+        ("runs", "success_rate_percent"),
+        True,
+        "only {value:g} % of the runs got to their end",
+        "look at what failed: pratique runs, then pratique runs show RUN",
+    ),
+    _Watched(
         "success_rate_percent",
         ("records", "success_rate_percent"),
         True,
@@ -64,14 +71,14 @@ _WATCHED: Final = (
         "errors",
         ("errors", "total"),
         False,
-        "{value:g} errors",
+        "errors: {value:g}",
         "look at what failed: pratique runs, then pratique runs show RUN",
     ),
     _Watched(
         "critical_errors",
         ("errors", "by_gravity", "critical"),
         False,
-        "{value:g} critical errors: no run can be trusted to work before somebody acts",
+        "errors: {value:g} after which no run can be trusted to work",
         "read the log at CRITICAL, and do what its hint says",
     ),
 )

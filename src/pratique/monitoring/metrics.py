@@ -24,7 +24,17 @@ from pratique.events import (
     RunStarted,
     seconds_of,
 )
-from pratique.measures import BUCKETS, ERRORS, INGESTED, INGESTION_DURATION, QUALITY, VERDICTS, Measurement, Sample
+from pratique.measures import (
+    BUCKETS,
+    ERRORS,
+    INGESTED,
+    INGESTION_DURATION,
+    QUALITY,
+    RUNS,
+    VERDICTS,
+    Measurement,
+    Sample,
+)
 from pratique.model import Problem
 
 BY_HAND: Final = "_manual"  # the pipeline of what is not one
@@ -197,7 +207,7 @@ class MetricsCollector:
             return [sample for measured, state in self._series.values() for sample in _samples(measured, state)]
 
     def get_metrics(self) -> dict[str, Any]:
-        """The numbers that people ask for: `pipeline`, `records`, `ingestion`, `validation`, `quality`, `errors`.
+        """What people ask for: `pipeline`, `runs`, `records`, `ingestion`, `validation`, `quality`, `errors`.
 
         Durations are seconds. `records.processed` are those read (or judged, if that is more by hand) and those lost
         with failed ingestions; `failed` are the lost and the invalid ones. Rates are None where nothing was measured.
@@ -211,6 +221,7 @@ class MetricsCollector:
                     "ended_at": self._ended or None,
                     "duration_seconds": self._seconds,
                 },
+                "runs": self._runs(),
                 "records": self._records(),
                 "ingestion": self._ingestion(),
                 "validation": self._validation(),
@@ -224,15 +235,22 @@ class MetricsCollector:
     def _total(self, name: str, last: str) -> int:
         return int(sum(state for attributes, state in self._of(name) if attributes[-1] == last))
 
+    def _runs(self) -> dict[str, Any]:
+        told = {outcome: self._total(RUNS.name, outcome) for outcome in ("success", "partial", "failure", "aborted")}
+        ended = sum(told.values()) - told["aborted"]
+        return {**told, "success_rate_percent": _percent(ended - told["failure"], ended)}
+
     def _records(self) -> dict[str, Any]:
         read, lost = self._total(INGESTED.name, "read"), self._total(INGESTED.name, "lost")
         valid, invalid = self._total(VERDICTS.name, "valid"), self._total(VERDICTS.name, "invalid")
         processed, failed = max(read, valid + invalid) + lost, lost + invalid
+        seconds = sum(state.sum for _, state in self._of(INGESTION_DURATION.name))
         return {
             "processed": processed,
             "succeeded": processed - failed,
             "failed": failed,
             "success_rate_percent": _percent(processed - failed, processed),
+            "per_second": _rounded(processed / seconds) if seconds else None,
         }
 
     def _ingestion(self) -> dict[str, Any]:

@@ -61,6 +61,7 @@ class ThresholdsSpec(Spec):
     """Lower bounds of rates and scores, upper bounds of durations and errors."""
 
     success_rate_percent: ThresholdSpec = ThresholdSpec(degraded=95, unhealthy=90)
+    run_success_rate_percent: ThresholdSpec = ThresholdSpec(degraded=100, unhealthy=50)
     ingestion_success_rate_percent: ThresholdSpec = ThresholdSpec(degraded=100, unhealthy=50)
     quality_score: ThresholdSpec = ThresholdSpec(degraded=90, unhealthy=70)
     ingestion_p95_seconds: ThresholdSpec = ThresholdSpec()
