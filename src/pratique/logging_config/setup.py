@@ -95,6 +95,7 @@ class LoggerSetup:
     def close(self) -> None:
         """Take the handlers away. Harmless when repeated."""
         logger = logging.getLogger(self.name)
+        logger.propagate = True
         for handler in self.handlers:
             logger.removeHandler(handler)
             handler.close()
