@@ -10,6 +10,7 @@ import click
 
 from pratique import errors, events
 from pratique.cli.main import program
+from pratique.measures import BUCKETS, METRICS
 from pratique.schema.expression import CASTS
 from pratique.schema.functions import FUNCTIONS, UNITS
 from pratique.schema.rules import FORMATS
@@ -66,16 +67,41 @@ def errors_page() -> str:
 
 def events_page() -> str:
     """Every event with the values that it carries."""
-    kinds = [
-        kind
-        for kind in vars(events).values()
-        if inspect.isclass(kind) and kind.__module__ == events.__name__ and hasattr(kind, "__dataclass_fields__")
+    kinds = [kind for kind in vars(events).values() if inspect.isclass(kind) and issubclass(kind, events.Event)]
+    parts = [
+        "# Events\n",
+        NOTE,
+        "What happens in a run, in frozen values that an observer is handed. Log lines and [metrics](metrics.md) come",
+        "from them and from nothing else: an event says its level, its message, its fields and what it measures.\n",
     ]
-    parts = ["# Events\n", NOTE, "What happens in a run, in frozen values that an observer is handed.\n"]
     for kind in kinds:
         parts.append(f"## {kind.__name__}\n\n{first_paragraph(kind)}\n")
+        if kind.action:
+            loud = kind.level if kind.loudness is events.Event.loudness else "as grave as it is"
+            parts.append(f"Log: `event.action` `{kind.action}`, level {loud}.\n")
         parts.append("".join(f"- `{name}`\n" for name in kind.__dataclass_fields__))
     return "\n".join(parts)
+
+
+def metrics_page() -> str:
+    """Everything that is measured, under both of its names."""
+    rows = [
+        f"| `{item.name}` | `{item.prometheus}` | {item.kind} | {item.unit or '-'} | "
+        f"{', '.join(f'`{name}`' for name in item.attributes)} | {item.meaning} |"
+        for item in METRICS.values()
+    ]
+    return "\n".join(
+        [
+            "# Metrics\n",
+            NOTE,
+            "The first name is OpenTelemetry's, the second Prometheus', where a dot in an attribute is an underscore.",
+            "`pratique metrics` prints them all. Counters and histograms grow over all runs of a project, gauges are",
+            "as of its last run.\n",
+            "| name | for Prometheus | kind | unit | attributes | meaning |\n|---|---|---|---|---|---|",
+            *rows,
+            f"\nBounds of histograms, in seconds: {', '.join(f'{bound:g}' for bound in BUCKETS)}.\n",
+        ]
+    )
 
 
 def functions_page() -> str:
@@ -111,7 +137,11 @@ def settings(spec: type[Spec], prefix: str = "") -> Iterator[tuple[str, str, str
             yield from settings(kind, f"{key}.")
         elif item.default_factory is None:
             choices = ", ".join(map(str, get_args(kind))) if get_origin(kind) is Literal else ""
-            yield key, str(item.default), choices or getattr(kind, "__name__", str(kind))
+            yield (
+                key,
+                "null" if item.default is None else str(item.default),
+                choices or getattr(kind, "__name__", str(kind).replace(" | None", " or null")),
+            )
         elif name == "threads":
             yield key, "all cores", "int"
 
@@ -139,6 +169,25 @@ def settings_page() -> str:
 
 MEANINGS = {
     "logging.level": "how much is logged",
+    "logging.format": "of what is logged on stderr: for people, or JSON lines with ECS names for machines",
+    "logging.file": "the plain log, relative to the project; null for none",
+    "logging.file_bytes_max": "beyond it the file is put aside as `NAME.DAY.1`, as it is on a new day",
+    "logging.backups_max": "full files of one day that are kept",
+    "logging.days_max": "how long files that were put aside are kept",
+    "monitoring.textfile": "all metrics for Prometheus' node exporter, written at the end of each run; below the project",
+    **{
+        f"monitoring.thresholds.{status}.{name}": f"{meaning} is {status}"
+        for name, meaning in (
+            ("run_success_rate_percent", "less of the runs that succeeded at least in part"),
+            ("success_rate_percent", "less of the records that are good"),
+            ("ingestion_success_rate_percent", "less of the ingestions of sources that succeeded"),
+            ("quality_score", "a mean score of the sources below it"),
+            ("ingestion_p95_seconds", "so long a time, or a longer one, that one source in twenty exceeds"),
+            ("errors", "so many errors, or more,"),
+            ("critical_errors", "so many critical errors, or more,"),
+        )
+        for status in ("degraded", "unhealthy")
+    },
     "state.path": "ledger, locks, quarantine and temporary files; relative to the project",
     "limits.memory": "of the engine",
     "limits.temporary_disk": "of the engine, under the state folder",
@@ -158,6 +207,7 @@ PAGES = {
     "errors.md": errors_page,
     "events.md": events_page,
     "functions.md": functions_page,
+    "metrics.md": metrics_page,
     "settings.md": settings_page,
 }
 

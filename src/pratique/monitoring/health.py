@@ -132,9 +132,8 @@ def _issues(summary: Mapping[str, Any], thresholds: ThresholdsSpec) -> Iterator[
                 break
         if value is None:
             continue
-        bounds = getattr(thresholds, watched.metric)
         for severity in _WORST_FIRST:
-            bound = getattr(bounds, severity)
+            bound = getattr(getattr(thresholds, severity), watched.metric)
             if bound is not None and (value < bound if watched.more_is_better else value >= bound):
                 said = watched.says.format(value=value)
                 told = (

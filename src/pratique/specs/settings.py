@@ -50,23 +50,35 @@ class QuarantineSpec(Spec):
     max_share: Share = 0.10
 
 
-class ThresholdSpec(Spec):
-    """Where a number is no longer good; nothing stands for never."""
+class DegradedSpec(Spec):
+    """From where on a number is degraded: below a rate or score, at so many errors or seconds; nothing for never."""
 
-    degraded: float | None = None
-    unhealthy: float | None = None
+    run_success_rate_percent: float | None = 100
+    ingestion_success_rate_percent: float | None = 100
+    success_rate_percent: float | None = 95
+    quality_score: float | None = 90
+    ingestion_p95_seconds: float | None = None
+    errors: float | None = 1
+    critical_errors: float | None = None
+
+
+class UnhealthySpec(Spec):
+    """From where on a number is unhealthy, likewise."""
+
+    run_success_rate_percent: float | None = 50
+    ingestion_success_rate_percent: float | None = 50
+    success_rate_percent: float | None = 90
+    quality_score: float | None = 70
+    ingestion_p95_seconds: float | None = None
+    errors: float | None = None
+    critical_errors: float | None = 1
 
 
 class ThresholdsSpec(Spec):
-    """Lower bounds of rates and scores, upper bounds of durations and errors."""
+    """What is healthy."""
 
-    success_rate_percent: ThresholdSpec = ThresholdSpec(degraded=95, unhealthy=90)
-    run_success_rate_percent: ThresholdSpec = ThresholdSpec(degraded=100, unhealthy=50)
-    ingestion_success_rate_percent: ThresholdSpec = ThresholdSpec(degraded=100, unhealthy=50)
-    quality_score: ThresholdSpec = ThresholdSpec(degraded=90, unhealthy=70)
-    ingestion_p95_seconds: ThresholdSpec = ThresholdSpec()
-    errors: ThresholdSpec = ThresholdSpec(degraded=1)
-    critical_errors: ThresholdSpec = ThresholdSpec(unhealthy=1)
+    degraded: DegradedSpec = DegradedSpec()
+    unhealthy: UnhealthySpec = UnhealthySpec()
 
 
 class MonitoringSpec(Spec):
