@@ -174,7 +174,7 @@ MEANINGS = {
     "logging.file_bytes_max": "beyond it the file is put aside as `NAME.DAY.1`, as it is on a new day",
     "logging.backups_max": "full files of one day that are kept",
     "logging.days_max": "how long files that were put aside are kept",
-    "monitoring.textfile": "all metrics for Prometheus' node exporter, written at the end of each run; below the project",
+    "monitoring.textfile": "file below the project into which each run writes all metrics for Prometheus",
     **{
         f"monitoring.thresholds.{status}.{name}": f"{meaning} is {status}"
         for name, meaning in (

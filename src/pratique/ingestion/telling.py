@@ -32,6 +32,7 @@ class Telling:
             ledger.measure(event.report, self.metrics.samples())
             for report in ledger.unmeasured():  # killed before it was told, or rebuilt from markers
                 ledger.measure(report, replayed([report]).samples())
+            ledger.thin()
             if textfile:
                 from pratique.monitoring.exporters import prometheus_text  # noqa: PLC0415 - 0.1 s that only it pays
                 from pratique.monitoring.metrics import write_whole  # noqa: PLC0415

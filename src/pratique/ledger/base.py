@@ -119,10 +119,11 @@ class Ledger(Protocol):
         ...
 
     def measure(self, report: RunReport, samples: Iterable[Sample]) -> None:
-        """Add what a run measured to the totals, and its sources to the history; the same run twice counts once.
+        """Add what a run measured to the totals, and its sources to the history; the same run twice counts once."""
+        ...
 
-        The history keeps every run for 7 days, then one point a day for each source, and nothing after 90 days.
-        """
+    def thin(self) -> None:
+        """Keep every run of 7 days in the history, before that one point a day for each source, 90 days in all."""
         ...
 
     def totals(self) -> list[Sample]:

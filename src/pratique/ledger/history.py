@@ -21,8 +21,8 @@ _COLUMNS: Final = ", ".join(item.name for item in fields(MetricPoint))
 _MARKS: Final = ", ".join("?" for _ in fields(MetricPoint))
 
 
-def measure(connection: sqlite3.Connection, report: RunReport, samples: Iterable[Sample], now: datetime) -> None:
-    """Count a run once: totals, points, and what has become too old; within the caller's transaction."""
+def measure(connection: sqlite3.Connection, report: RunReport, samples: Iterable[Sample]) -> None:
+    """Count a run once: totals and points; within the caller's transaction."""
     counted = connection.execute(
         "UPDATE runs SET measured = 1 WHERE run_id = ? AND measured = 0", (report.run_id,)
     ).rowcount
@@ -35,7 +35,6 @@ def measure(connection: sqlite3.Connection, report: RunReport, samples: Iterable
             (sample.name, json.dumps(sample.attributes), sample.part, sample.value, sample.adds),
         )
     _insert(connection, _points(report))
-    _thin(connection, now)
 
 
 def _points(report: RunReport) -> Iterator[MetricPoint]:
@@ -69,20 +68,28 @@ def _insert(connection: sqlite3.Connection, points: Iterable[MetricPoint]) -> No
     )
 
 
-def _thin(connection: sqlite3.Connection, now: datetime) -> None:
-    """One point for each whole day that has become old enough, and nothing of what is too old."""
+def thin(connection: sqlite3.Connection, now: datetime) -> None:
+    """Make one point of each whole day that has become old enough, and remove what is too old.
+
+    A run of a day that is one point already, measured late because its ledger was lost, stays a point of its own.
+    """
     whole = (now - timedelta(days=DAYS_WHOLE)).date().isoformat()
     old = _found(
         connection.execute(
-            f"SELECT {_COLUMNS} FROM metric_points WHERE span = 'run' AND at < ? ORDER BY pipeline, source, at",
+            f"SELECT {_COLUMNS} FROM metric_points AS point WHERE span = 'run' AND at < ? AND NOT EXISTS (SELECT * FROM"
+            " metric_points AS day WHERE day.span = 'day' AND day.pipeline = point.pipeline"
+            " AND day.source = point.source AND substr(day.at, 1, 10) = substr(point.at, 1, 10))"
+            " ORDER BY pipeline, source, at",
             (whole,),
         )
     )
-    days = [
-        _day(list(runs)) for _, runs in groupby(old, key=lambda point: (point.pipeline, point.source, point.at[:10]))
-    ]
-    connection.execute("DELETE FROM metric_points WHERE span = 'run' AND at < ?", (whole,))
-    _insert(connection, days)
+    for _, group in groupby(list(old), key=lambda point: (point.pipeline, point.source, point.at[:10])):
+        runs = list(group)
+        connection.executemany(
+            "DELETE FROM metric_points WHERE pipeline = ? AND source = ? AND at = ? AND run_id = ?",
+            [(point.pipeline, point.source, point.at, point.run_id) for point in runs],
+        )
+        _insert(connection, [_day(runs)])
     kept = (now - timedelta(days=DAYS_MAX)).date().isoformat()
     connection.execute("DELETE FROM metric_points WHERE at < ?", (kept,))
 

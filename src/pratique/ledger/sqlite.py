@@ -146,7 +146,12 @@ class SqliteLedger:
     def measure(self, report: RunReport, samples: Iterable[Sample]) -> None:
         """See `Ledger.measure`."""
         with self.transaction() as connection:
-            history.measure(connection, report, samples, datetime.now(UTC))
+            history.measure(connection, report, samples)
+
+    def thin(self) -> None:
+        """See `Ledger.thin`."""
+        with self.transaction() as connection:
+            history.thin(connection, datetime.now(UTC))
 
     def totals(self) -> list[Sample]:
         """See `Ledger.totals`."""

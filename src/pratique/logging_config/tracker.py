@@ -19,7 +19,7 @@ from pratique.events import Emit, ErrorRaised
 from pratique.ledger import open_ledger
 from pratique.logging_config.formats import EVENT_FIELDS, USER_FIELDS
 from pratique.logging_config.setup import LOGGER
-from pratique.model import Account, Cause, Failure, Marker, Problem, RawRecord, Written
+from pratique.model import Account, Cause, Failure, Marker, Problem, RawRecord, Segment, Written
 from pratique.project import sensitive_fields
 from pratique.quarantine import Quarantine, quarantine_record
 
@@ -107,53 +107,11 @@ class ErrorTracker:
         config = self._config or ConfigManager()
         state = config.root / config.settings.state.path
         load_id = uuid.uuid4().hex
-        values = {str(key): value for key, value in record.items()}
-        hidden = sensitive_fields(config.root)
-        failure = Failure(reason, None, None, reason, "quarantine")
-        held = quarantine_record(
-            RawRecord(1, None, None, values),
-            [failure],
-            number=1,
-            file="",
-            shared={
-                "sensitive": sorted(values if hidden is None else hidden),
-                "pipeline": BY_HAND,
-                "source": source,
-                "table": "",
-                "run_id": "",
-                "load_id": load_id,
-                "attempt": 1,
-                "schema": "",
-                "schema_version": 0,
-                "quarantined_at": _now(),
-            },
-        )
+        held = _held(record, reason, source, load_id, sensitive_fields(config.root))
         ledger = open_ledger(state / "ledger.sqlite")
         try:
-            quarantine = Quarantine(state / "quarantine", ledger)
-            segment = quarantine.write(BY_HAND, load_id, 1, iter([held]))
-            assert segment is not None  # noqa: S101 - there is a record
-            ledger.keep(
-                Marker(
-                    load_id=load_id,
-                    attempt=1,
-                    run_id="",
-                    pipeline=BY_HAND,
-                    source=source,
-                    table="",
-                    disposition="append",
-                    schema="",
-                    schema_version=0,
-                    files=(),
-                    account=Account(1, 0, 1),
-                    written=Written(0),
-                    segment=segment,
-                    causes=(Cause(reason, None, reason, 1),),
-                    tally={},
-                    started_at=_now(),
-                    committed_at=_now(),
-                )
-            )
+            segment = Quarantine(state / "quarantine", ledger).write(BY_HAND, load_id, 1, iter([held]))
+            ledger.keep(_marker(reason, source, load_id, segment))
         finally:
             ledger.close()
         with self._turn:
@@ -188,6 +146,51 @@ class ErrorTracker:
         except OSError as error:
             raise StateError(f"cannot write {target}: {error.strerror}", hint="choose another path") from error
         return target
+
+
+def _held(
+    record: Mapping[str, Any], reason: str, source: str, load_id: str, hidden: frozenset[str] | None
+) -> dict[str, Any]:
+    """The record in the quarantine's form; where the schemas cannot be asked, all of its values are masked."""
+    values = {str(key): value for key, value in record.items()}
+    shared = {
+        "sensitive": sorted(values if hidden is None else hidden),
+        "pipeline": BY_HAND,
+        "source": source,
+        "table": "",
+        "run_id": "",
+        "load_id": load_id,
+        "attempt": 1,
+        "schema": "",
+        "schema_version": 0,
+        "quarantined_at": _now(),
+    }
+    failure = Failure(reason, None, None, reason, "quarantine")
+    return quarantine_record(RawRecord(1, None, None, values), [failure], number=1, file="", shared=shared)
+
+
+def _marker(reason: str, source: str, load_id: str, segment: Segment | None) -> Marker:
+    """What makes the record visible: of no run, and so on no account."""
+    now = _now()
+    return Marker(
+        load_id=load_id,
+        attempt=1,
+        run_id="",
+        pipeline=BY_HAND,
+        source=source,
+        table="",
+        disposition="append",
+        schema="",
+        schema_version=0,
+        files=(),
+        account=Account(1, 0, 1),
+        written=Written(0),
+        segment=segment,
+        causes=(Cause(reason, None, reason, 1),),
+        tally={},
+        started_at=now,
+        committed_at=now,
+    )
 
 
 def _count(counter: Counter[str], name: str) -> None:
