@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from pratique.config_manager import ConfigManager
 from pratique.errors import StateError
 from pratique.events import Event
-from pratique.ingestion import run_pipeline
+from pratique.ingestion import CSVDataSource, DataIngestionPipeline, run_pipeline
 from pratique.monitoring import MetricsCollector, PipelineMonitor
 from pratique.project import Project
 
@@ -81,6 +81,23 @@ def test_by_hand_and_by_pipeline_the_numbers_are_the_same(root: Path) -> None:
         assert by_hand.get_metrics()[part] == heard.get_metrics()[part], part
     for part in ("total", "by_type", "by_source"):
         assert by_hand.get_metrics()["errors"][part] == heard.get_metrics()["errors"][part]
+
+
+def test_a_pipeline_without_a_destination_feeds_the_collector_too(root: Path) -> None:
+    """Sources that are read into memory are counted as others are, a missing one as a failure."""
+    collector = MetricsCollector()
+    config = ConfigManager(root=root)
+    pipeline = DataIngestionPipeline(config, emit=collector.observe)
+    pipeline.add_source(CSVDataSource(config, "in/users.csv"))
+    pipeline.add_source(CSVDataSource(config, "in/missing.csv"))
+    assert len(pipeline.run()) == 5
+    metrics = collector.get_metrics()
+    assert metrics["records"]["processed"] == 5
+    assert {name: found["succeeded"] for name, found in metrics["ingestion"]["by_source"].items()} == {
+        "users": 1,
+        "missing": 0,
+    }
+    assert metrics["errors"]["by_source"] == {"missing": 1}
 
 
 def test_errors_by_type_and_source(root: Path) -> None:

@@ -28,7 +28,7 @@ from pratique.specs.settings import LimitsSpec
 from pratique.workspace import workspace
 
 
-def _silent(_: Event) -> None:
+def silent(_: Event) -> None:
     """Nobody listens."""
 
 
@@ -52,7 +52,7 @@ def run_pipeline(
     project: Project,
     name: str,
     *,
-    emit: Emit = _silent,
+    emit: Emit = silent,
     dry_run: bool = False,
     strict: bool = False,
     destination: Destination | None = None,

@@ -38,7 +38,7 @@ from pratique.measures import (
 from pratique.model import Problem
 
 BY_HAND: Final = "_manual"  # the pipeline of what is not one
-_KEPT: Final = 4096  # Limit: values that percentiles come from; exact up to here, a fair sample of all beyond
+_KEPT: Final = 1024  # Limit: values that percentiles come from; exact up to here, a fair sample of all beyond
 _SERIES_MAX: Final = 10_000  # Limit: of all series; further ones are counted under "(other)"
 _OTHER: Final = "(other)"
 
@@ -48,7 +48,7 @@ class Distribution:
     """Values in bounded memory: count, sum, least and greatest exactly, percentiles from at most `_KEPT` of them.
 
     A reservoir (Vitter's algorithm R): each value has the same chance to be kept. Up to `_KEPT` values percentiles are
-    exact, as PostgreSQL's percentile_cont; beyond, p99 is off by a tenth of a percentile at most two times of three.
+    exact, as PostgreSQL's percentile_cont; beyond, p99 is off by a third of a percentile at most two times of three.
     """
 
     count: int = 0
