@@ -280,6 +280,8 @@ def test_no_output_holds_a_secret_or_a_sensitive_value(root: Path) -> None:
             f"logger.warning('seen {PERSONAL}8', ssn='{PERSONAL}8', row={{'SSN': '{PERSONAL}9'}}, at='/proc/{SECRET}')\n"
             f"try:\n    raise ValueError('bad {PERSONAL}7 at {SECRET}')\n"
             f"except ValueError as error:\n    ErrorTracker(config).log_error(error, 's', {{'SSN': '{PERSONAL}7'}})\n"
+            f"tracker = ErrorTracker(config)\ntracker.log_error(ValueError('{PERSONAL}6'), 's', {{'ssn': '{PERSONAL}6'}})\n"
+            f"assert '{PERSONAL}' not in str(tracker.get_error_summary())\n"
         )
         variables = {**os.environ, "GONE": SECRET, "PRATIQUE__LOGGING__FORMAT": form}
         done = subprocess.run(

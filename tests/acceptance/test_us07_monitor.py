@@ -229,6 +229,7 @@ def test_health_from_the_command_line(root: Path) -> None:
     """Exit code 0 for healthy and degraded, 1 for unhealthy; --strict makes degraded 1; --json is health+json."""
     assert pratique(root, "health").returncode == 0
     assert "no run has ended yet" in pratique(root, "health").stdout
+    assert pratique(root, "health", "nosuch").returncode == 2
     assert pratique(root, "run", "users").returncode == 0
     done = pratique(root, "health")
     assert done.returncode == 1

@@ -117,6 +117,18 @@ def test_a_full_disk_leaves_no_half_line_and_costs_one_warning(
     assert capsys.readouterr().err.count("warning: the log cannot be written") == 1
 
 
+def test_a_file_that_cannot_be_put_aside_takes_the_line_all_the_same(tmp_path: Path) -> None:
+    """A folder stands where the backup should be: the line is written, and the failure is the caller's to tell."""
+    path = tmp_path / "pipeline.log"
+    log = LogFile(path, 1000, 1, 30)
+    day = datetime.now().astimezone().date()
+    (tmp_path / f"pipeline.log.{day}.1" / "in the way").mkdir(parents=True)
+    log.write("x" * 990 + "\n")
+    with pytest.raises(OSError, match="directory"):
+        log.write("y" * 20 + "\n")
+    assert path.read_text().splitlines()[-1] == "y" * 20
+
+
 def test_a_file_that_was_moved_away_is_made_anew(tmp_path: Path) -> None:
     """Who moves the file (as logrotate does) finds later lines in a new one of the old name."""
     path = tmp_path / "pipeline.log"

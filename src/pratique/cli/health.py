@@ -16,15 +16,16 @@ from pratique.cli.report import SHORT_ID
 from pratique.cli.state import ledger_of
 from pratique.cli.text import coloured, columns, hanging, left, shown
 from pratique.cli.version import own_version
-from pratique.config_manager import ConfigManager
+from pratique.errors import ConfigurationError
 from pratique.ingestion import replayed
 from pratique.ledger import Ledger
 from pratique.model import RunReport
 from pratique.monitoring import PipelineMonitor
 from pratique.monitoring.health import HEALTH_JSON, Health, worst
+from pratique.project import Project
 
 _COLOURS: Final[Mapping[str, str]] = {"healthy": "green", "degraded": "yellow", "unhealthy": "red"}
-_RUNS_LOOKED_AT: Final = 1000  # Limit: a pipeline that did not run among so many is not told
+_RUNS_LOOKED_AT: Final = 3  # Limit: one may be at work, the one before it has ended
 
 
 @click.command(
@@ -56,10 +57,15 @@ def health(
     With --json it is a document of media type application/health+json.
     """
     console = Console.choose(color)
-    config = ConfigManager(environment, root)
+    project = Project(root, environment)
+    config = project.config
+    names = sorted(set(pipelines)) or project.pipeline_names()
+    for name in set(names) - set(project.pipeline_names()):
+        known = ", ".join(project.pipeline_names())
+        raise ConfigurationError(f'there is no pipeline "{name}"', hint=f"known pipelines: {known}")
     began = time.monotonic()
     with ledger_of(root, environment) as ledger:
-        latest = _latest(ledger, pipelines)
+        latest = _latest(ledger, names)
     took = time.monotonic() - began
     checked = {report.pipeline: PipelineMonitor(config, replayed([report])).check_health() for report in latest}
     status = worst([document["status"] for document in checked.values()])
@@ -73,13 +79,12 @@ def health(
 
 
 def _latest(ledger: Ledger, pipelines: Sequence[str]) -> list[RunReport]:
-    """The latest run of each pipeline that ended, in order of name."""
-    found: dict[str, RunReport] = {}
-    for name in pipelines or (None,):
-        for report in ledger.runs(name, _RUNS_LOOKED_AT):
-            if report.outcome != "running":
-                found.setdefault(report.pipeline, report)
-    return [found[name] for name in sorted(found)]
+    """The latest run of each pipeline that ended."""
+    ended = (
+        next((report for report in ledger.runs(name, _RUNS_LOOKED_AT) if report.outcome != "running"), None)
+        for name in pipelines
+    )
+    return [report for report in ended if report]
 
 
 def _tell(console: Console, latest: Sequence[RunReport], checked: Mapping[str, Mapping[str, Any]]) -> None:

@@ -118,8 +118,8 @@ class RunFinished(Event):
         """The run, how long it took, and when it ended."""
         report, outcome = self.report, OUTCOMES.get(self.report.outcome, "failure")
         yield Measurement(RUNS, 1, (self.pipeline, outcome))
-        yield Measurement(RUN_DURATION, seconds_of(report), (self.pipeline, outcome))
         if report.ended_at:
+            yield Measurement(RUN_DURATION, seconds_of(report), (self.pipeline, outcome))
             ended = datetime.fromisoformat(report.ended_at).timestamp()
             yield Measurement(LAST_COMPLETION, ended, (self.pipeline,))
             if outcome == "success":

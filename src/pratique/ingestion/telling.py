@@ -29,9 +29,10 @@ class Telling:
         def measured(event: Event) -> None:
             if not isinstance(event, RunFinished):
                 return
-            ledger.measure(event.report, self.metrics.samples())
             for report in ledger.unmeasured():  # killed before it was told, or rebuilt from markers
-                ledger.measure(report, replayed([report]).samples())
+                if report.run_id != event.run_id:
+                    ledger.measure(report, replayed([report]).samples())
+            ledger.measure(event.report, self.metrics.samples())
             ledger.thin()
             if textfile:
                 from pratique.monitoring.exporters import prometheus_text  # noqa: PLC0415 - 0.1 s that only it pays

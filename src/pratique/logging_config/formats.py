@@ -36,58 +36,69 @@ class Entry:
     trace: str
 
 
-class Entries:
-    """Makes entries of log records; what the project's schemas mark sensitive is masked, by name and by value."""
+class Masking:
+    """Masks what the project's schemas mark sensitive, by name and by value, and every secret."""
 
     def __init__(self, sensitive: SensitiveNames) -> None:
         self._sensitive = sensitive
         self._names: frozenset[str] | None = frozenset()
         self._asked = False
 
-    def of(self, record: logging.LogRecord) -> Entry:
-        """The entry of a record, with its own fields, those of `extra`, and the stack trace of its error."""
-        extra = {name: value for name, value in record.__dict__.items() if name not in _OWN}
-        event = dict(extra.pop(EVENT_FIELDS, {}))
-        given = {**extra.pop(USER_FIELDS, {}), **extra}
+    def of(self, fields: Mapping[str, Any]) -> tuple[dict[str, Any], Callable[[str], str]]:
+        """The fields as they may be told, and what makes any text clean that may hold their values.
+
+        Where a schema cannot be read no value of a field is told.
+        """
+        if fields and not self._asked:
+            self._names, self._asked = self._sensitive(), True
         hidden: set[str] = set()
-        told = self._masked(given, hidden) if given else {}
+        told = self._masked(fields, hidden)
 
         def clean(text: str) -> str:
             for value in sorted(hidden, key=len, reverse=True):
                 text = text.replace(value, MASK)
             return str(hide_secrets(text))
 
-        trace = event.pop("error.stack_trace", "") or told.pop("error.stack_trace", "")
-        error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
-        if error is not None:
-            trace = stack_trace(error, foreign=True)
-            event |= {"error.type": type(error).__name__, "error.message": str(error)}
-        fields = {name: _cleaned(value, clean) for name, value in {**told, **event}.items()}
-        return Entry(
-            datetime.fromtimestamp(record.created, UTC),
-            record.levelname.lower(),
-            record.name,
-            clean(_message(record)),
-            fields,
-            clean(str(trace)),
-        )
+        return {name: _cleaned(value, clean) for name, value in told.items()}, clean
 
     def _masked(self, value: Any, hidden: set[str]) -> Any:
-        """`value` without what is marked sensitive; where no schema can be asked, without any value of a field."""
-        if not self._asked:
-            self._names, self._asked = self._sensitive(), True
-        names = self._names
         if isinstance(value, Mapping):
             told = {}
             for key, item in value.items():
                 ours = str(key) in _NEVER_SENSITIVE or "." in str(key)
-                if not ours and (names is None or str(key) in names):
+                if not ours and (self._names is None or str(key) in self._names):
                     hidden.update(text for text in _texts(item) if len(text) >= _HIDDEN_MIN)
                     told[str(key)] = MASK
                 else:
                     told[str(key)] = self._masked(item, hidden)
             return told
         return [self._masked(item, hidden) for item in value] if isinstance(value, list | tuple | set) else value
+
+
+class Entries:
+    """Makes entries of log records, masked."""
+
+    def __init__(self, sensitive: SensitiveNames) -> None:
+        self._masking = Masking(sensitive)
+
+    def of(self, record: logging.LogRecord) -> Entry:
+        """The entry of a record, with its own fields, those of `extra`, and the stack trace of its error."""
+        extra = {name: value for name, value in record.__dict__.items() if name not in _OWN}
+        event = dict(extra.pop(EVENT_FIELDS, {}))
+        told, clean = self._masking.of({**extra.pop(USER_FIELDS, {}), **extra})
+        trace = event.pop("error.stack_trace", "")
+        error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
+        if error is not None:
+            trace = stack_trace(error, foreign=True)
+            event |= {"error.type": type(error).__name__, "error.message": str(error)}
+        return Entry(
+            datetime.fromtimestamp(record.created, UTC),
+            record.levelname.lower(),
+            record.name,
+            clean(_message(record)),
+            {**told, **{name: _cleaned(value, clean) for name, value in event.items()}},
+            clean(str(trace)),
+        )
 
 
 _NEVER_SENSITIVE: Final = frozenset({"source", "gravity", "hint"})  # of the error tracker

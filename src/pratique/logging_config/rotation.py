@@ -38,9 +38,15 @@ class LogFile:
         data = text.encode("utf-8", "backslashreplace")
         self._open()
         with self._locked() as mine:
-            if mine:
-                self._rotate(len(data))
+            failed = None
+            try:
+                if mine:
+                    self._rotate(len(data))
+            except OSError as error:  # then the line goes where it always went, and the failure is told after it
+                failed = error
             self._append(data)
+        if failed:
+            raise failed
 
     def flush(self) -> None:
         """Nothing is held back: each line is with the system when `write` returns."""

@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from pratique.config_manager import ConfigManager
-from pratique.documents import hide_secrets
-from pratique.errors import PratiqueError, StateError, gravity, stack_trace
+from pratique.errors import ConfigurationError, PratiqueError, StateError, gravity, stack_trace
 from pratique.events import Emit, ErrorRaised
 from pratique.ledger import open_ledger
-from pratique.logging_config.formats import EVENT_FIELDS, USER_FIELDS
+from pratique.logging_config.formats import EVENT_FIELDS, USER_FIELDS, Masking
 from pratique.logging_config.setup import LOGGER
 from pratique.model import Account, Cause, Failure, Marker, Problem, RawRecord, Segment, Written
 from pratique.project import sensitive_fields
@@ -39,9 +38,16 @@ class ErrorTracker:
     def __init__(self, config: ConfigManager | None = None, *, emit: Emit | None = None) -> None:
         self._config = config
         self._emit = emit
+        self._masking = Masking(self._sensitive)
         self._logger = logging.getLogger(LOGGER)
         self._turn = threading.Lock()
         self.clear()
+
+    def _sensitive(self) -> frozenset[str] | None:
+        try:
+            return sensitive_fields((self._config or ConfigManager()).root)
+        except ConfigurationError:
+            return None
 
     def clear(self) -> None:
         """Forget all errors and warnings; what is quarantined stays."""
@@ -59,32 +65,24 @@ class ErrorTracker:
         is transient, permanent or critical.
         """
         kind = type(exception).__name__
-        hint = exception.hint if isinstance(exception, PratiqueError) else ""
-        problem = Problem(kind, str(exception), hint, gravity=gravity(exception))
+        told, clean = self._masking.of(context or {})
+        hint = clean(exception.hint) if isinstance(exception, PratiqueError) else ""
         event = ErrorRaised(
             pipeline=BY_HAND,
             run_id="",
             source=source,
-            problem=problem,
-            trace=stack_trace(exception, foreign=True),
-            context=dict(context or {}),
+            problem=Problem(kind, clean(str(exception)), hint, gravity=gravity(exception)),
+            trace=clean(stack_trace(exception, foreign=True)),
+            context=told,
         )
         with self._turn:
             _count(self._types, kind)
             _count(self._sources, source)
-            self._gravities[problem.gravity] += 1
-            self._recent.append(
-                {
-                    "at": _now(),
-                    "type": kind,
-                    "source": source,
-                    "message": hide_secrets(problem.message),
-                    "gravity": problem.gravity,
-                }
-            )
-        facts = {name: value for name, value in event.fields().items() if name not in event.context}
-        del facts["pipeline"]
-        self._log(event.loudness, event.message(), event.context, facts)
+            self._gravities[event.problem.gravity] += 1
+            error = {"type": kind, "source": source, "message": event.problem.message}
+            self._recent.append({"at": _now(), **error, "gravity": event.problem.gravity})
+        facts = {name: value for name, value in event.fields().items() if name not in told and name != "pipeline"}
+        self._log(event.loudness, event.message(), told, facts)
         if self._emit:
             self._emit(event)
 
