@@ -21,7 +21,7 @@ from pratique.monitoring.metrics import write_whole
 Examples:
   pratique metrics | jq '.history[-1]'
   pratique metrics --format prometheus
-  pratique metrics --format prometheus --output /var/lib/node_exporter/pratique.prom
+  pratique metrics --format prometheus --output pratique.prom
 
 Totals grow over all runs. The history has every run of the last 7 days, and
 one point a day for 90 days."""
