@@ -11,6 +11,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from pratique.errors import Gravity
+
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
@@ -452,6 +454,7 @@ class Problem:
     hint: str = ""
     where: str = ""
     exit_code: int = 5
+    gravity: Gravity = "permanent"
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,8 @@ _COMMANDS: Final[dict[str, tuple[str, str]]] = {  # name -> (module:attribute, w
     "config": ("pratique.cli.config:config", "Show the merged settings and pipelines, and where each value stands."),
     "schema": ("pratique.cli.schema:schema", "Show and compare schemas; write JSON Schemas for editors."),
     "quarantine": ("pratique.cli.quarantine:quarantine", "List, show and export the records that were held."),
+    "health": ("pratique.cli.health:health", "Say whether the latest runs are healthy; the exit code says it too."),
+    "metrics": ("pratique.cli.metrics:metrics", "Print what all runs measured, as JSON or for Prometheus."),
     "version": ("pratique.cli.version:version", "Print the versions of Pratique and of what it stands on."),
 }
 _EPILOG: Final = """\b

@@ -16,7 +16,7 @@ from pratique.cli.report import render
 from pratique.errors import ConfigurationError, PratiqueError
 from pratique.ingestion import run_pipeline
 from pratique.ledger import report_to_json
-from pratique.monitoring.bus import Bus
+from pratique.logging_config import LoggerSetup
 from pratique.project import Project
 
 # Of several pipelines the failure that needs a person most decides: ours, then configuration, destination, source,
@@ -92,12 +92,12 @@ def _run_one(
     project: Project, name: str, console: Console, options: str, *, dry_run: bool, strict: bool, as_json: bool
 ) -> int:
     """Run one pipeline and tell about it; an error that stops it before it begins is told in the same place."""
-    display = silence() if as_json else moving() if sys.stderr.isatty() else lines(console)
-    bus = Bus()
+    logged = project.config.settings.logging.format == "json"  # then stderr is the log's, for machines
+    display = silence() if as_json or logged else moving() if sys.stderr.isatty() else lines(console)
     try:
-        with display as show:
-            bus.subscribe(show)
-            report = run_pipeline(project, name, emit=bus.emit, dry_run=dry_run, strict=strict)
+        # A dry run leaves no trace: it writes no log file.
+        with LoggerSetup(project.config, console=logged, file=not dry_run), display as show:
+            report = run_pipeline(project, name, emit=show, dry_run=dry_run, strict=strict)
     except PratiqueError as error:
         if as_json:
             console.out(to_json({"pipeline": name, **error_as_json(error)}))

@@ -6,6 +6,20 @@ from typing import Final
 
 _DATE = 'a date pattern such as "%d.%m.%Y"'
 
+
+def _thresholds(status: str) -> dict[str, str]:
+    meanings = {
+        "run_success_rate_percent": "less of the runs that succeeded at least in part",
+        "success_rate_percent": "less of the records that are good",
+        "ingestion_success_rate_percent": "less of the ingestions of sources that succeeded",
+        "quality_score": "a mean score of the sources below it",
+        "ingestion_p95_seconds": "so long a time, or a longer one, that one source in twenty exceeds",
+        "errors": "so many errors, or more,",
+        "critical_errors": "so many critical errors, or more,",
+    }
+    return {name: f"{meaning} is {status}" for name, meaning in meanings.items()}
+
+
 WORDS: Final[dict[str, dict[str, str]]] = {
     "PipelineSpec": {
         "description": "for people",
@@ -162,12 +176,26 @@ WORDS: Final[dict[str, dict[str, str]]] = {
         "connections": "what pipelines name: url such as duckdb://FILE or parquet://FOLDER, or a folder for sources",
         "limits": "a limit on everything; sizes are text such as 700MB",
         "quarantine": "when so much is held that nothing is loaded",
-        "monitoring": "not served yet: it does nothing",
+        "monitoring": "from when on a pipeline is not healthy, and where its metrics are written",
         "alerts": "not served yet: it does nothing",
         "retry": "not served yet: it does nothing",
         "service": "not served yet: it does nothing",
     },
-    "LoggingSpec": {"level": "how much is logged"},
+    "LoggingSpec": {
+        "level": "how much is logged",
+        "format": "of what is logged on stderr: for people, or JSON lines with ECS names for machines",
+        "file": "the plain log, relative to the project; null for none",
+        "file_bytes_max": "beyond it the file is put aside as `NAME.DAY.1`, as it is on a new day",
+        "backups_max": "full files of one day that are kept",
+        "days_max": "how long files that were put aside are kept",
+    },
+    "MonitoringSpec": {
+        "textfile": "file below the project into which each run writes all metrics for Prometheus",
+        "thresholds": "from when on a pipeline is degraded or unhealthy",
+    },
+    "ThresholdsSpec": {"degraded": "a warning", "unhealthy": "somebody has to act"},
+    "DegradedSpec": _thresholds("degraded"),
+    "UnhealthySpec": _thresholds("unhealthy"),
     "StateSpec": {"path": "ledger, locks, quarantine and temporary files; relative to the project"},
     "LimitsSpec": {
         "memory": "of the engine",
