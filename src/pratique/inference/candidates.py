@@ -112,7 +112,7 @@ def _number_types(base: Field, decimal: str, group: str | None, named: Decimals 
     if decimal == "." or group:
         yield Candidate(replace(whole, type=FieldType("integer")), decimals=named)
     yield Candidate(replace(broken, type=FieldType("decimal", 38, 0)), decimals=named, fraction=decimal)
-    yield Candidate(replace(broken, type=FieldType("decimal", 38, 9)), decimals=named, fraction=decimal)
+    yield Candidate(replace(broken, type=FieldType("decimal", 38, 19)), decimals=named, fraction=decimal)
     yield Candidate(replace(broken, type=FieldType("number")), decimals=named, fraction=decimal)
 
 
