@@ -1,0 +1,82 @@
+"""YAML as people like to read it: a line for each thing, the reason beside it. Pure text."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pratique.documents import read_scalar
+
+_PLAIN: Final = re.compile(r"[^\W\d][\w./-]*|[0-9][\w./-]*")
+_BESIDE_MAX: Final = 64  # Limit: a longer line has its comment above
+_WIDTH: Final = 110
+_SHOWN: Final = 40  # characters of a value in a comment
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of YAML and why it says what it says; without text the comment has the line to itself."""
+
+    text: str
+    comment: str = ""
+
+
+def scalar(value: Any) -> str:
+    """A value as YAML writes it, also inside of braces: text without quotes only where nothing else could be meant."""
+    if isinstance(value, str):
+        if _PLAIN.fullmatch(value) and read_scalar(value) == value and value.isprintable():
+            return value
+        return json.dumps(value, ensure_ascii=not value.isprintable())
+    return json.dumps(value)
+
+
+def flow(value: Any) -> str:
+    """A mapping, a list or a scalar in one line."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{scalar(key)}: {flow(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return "[" + ", ".join(map(flow, value)) + "]"
+    return scalar(value)
+
+
+def quoted(text: str) -> str:
+    """A value of the data as a comment shows it: in quotes, on one line, not too long."""
+    short = text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+    return json.dumps(short, ensure_ascii=not short.isprintable())
+
+
+def listed(values: Iterable[str], most: int = 6) -> str:
+    """The first few of some words."""
+    words = list(values)
+    return ", ".join(words[:most]) + (f" and {len(words) - most} more" if len(words) > most else "")
+
+
+def laid_out(lines: Sequence[Line]) -> str:
+    """The lines with their comments in one column, or above a line that is too long for that."""
+    column = max((len(line.text) for line in lines if line.comment and len(line.text) <= _BESIDE_MAX), default=0) + 2
+    made: list[str] = []
+    for line in lines:
+        beside = f"{line.text:<{column}}# {line.comment}"
+        indent = " " * (len(line.text) - len(line.text.lstrip()))
+        if not line.comment:
+            made.append(line.text)
+        elif not line.text.strip():
+            made.append(f"{line.text}# {line.comment}")
+        elif len(line.text) + 2 <= column and len(beside) <= _WIDTH:
+            made.append(beside)
+        else:
+            made += [f"{indent}# {part}" for part in _wrapped(line.comment, _WIDTH - len(indent) - 2)] + [line.text]
+    return "\n".join(made) + "\n"
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    lines = [""]
+    for word in text.split(" "):
+        if lines[-1] and len(lines[-1]) + 1 + len(word) > width:
+            lines.append(word)
+        else:
+            lines[-1] = f"{lines[-1]} {word}" if lines[-1] else word
+    return lines
