@@ -17,6 +17,7 @@ from pratique.project import Project
 _FOLDERS: Final = ("config", "pipelines", "schemas")
 _SUFFIXES: Final = frozenset({".yaml", ".yml", ".json"})
 _BESIDE: Final = frozenset({".md", ".txt", ""})  # notes for people
+_TESTS: Final = "tests"  # tests of pipelines stand in a folder beside them
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,7 @@ def _files(root: Path, found: Mistakes) -> list[Path]:
     for name in _FOLDERS:
         folder = root / name
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-            if path.name.startswith("."):
+            if path.name.startswith(".") or (path.is_dir() and (name, path.name) == ("pipelines", _TESTS)):
                 continue
             if path.is_file() and path.suffix in _SUFFIXES:
                 files.append(path)

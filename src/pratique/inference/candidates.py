@@ -43,7 +43,7 @@ FORMS: Final = {  # named forms of texts that nothing but such a text has
     "ipv4": re.compile("([0-9]{1,3}[.]){3}[0-9]{1,3}"),
     "ipv6": re.compile("[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*"),
 }
-_ENOUGH: Final = 0.8  # of the sample must look like it: one wrong value must not hide what the others are
+_ENOUGH: Final = 0.7  # of the sample must look like it: one wrong value must not hide what the others are
 
 
 @dataclass(frozen=True, slots=True)

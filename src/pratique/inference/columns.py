@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
@@ -12,16 +12,9 @@ from pratique.schema.types import NUMERIC
 
 _SCALE_MAX: Final = 4  # with more places it is a measurement: a number; with fewer, an exact decimal
 _WIDTHS: Final = (9, 18, 38)  # digits that DuckDB holds in 4, 8 and 16 bytes
-_NEAR_SHARE: Final = 0.2  # of the values at most are wrong where the others are told to be of a type
+_NEAR_SHARE: Final = 0.3  # of the values at most are wrong where the others are told to be of a type
+_KINDS: Final[tuple[Literal["dates", "decimals"], ...]] = ("dates", "decimals")
 _NEAR_MIN: Final = 3  # values that must be right for that
-
-
-@dataclass(frozen=True, slots=True)
-class Answers:
-    """What somebody said about texts that can be read in two ways; None: nothing was said."""
-
-    dates: Dates | None = None
-    decimals: Decimals | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +22,22 @@ class Question:
     """A column that can be read in two ways, and no record decides which is meant."""
 
     kind: Literal["dates", "decimals"]
+    table: str
+    column: str
     examples: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What somebody said about texts that can be read in two ways; else `ask` is asked, and may give None."""
+
+    dates: Dates | None = None
+    decimals: Decimals | None = None
+    ask: Callable[[Question], str | None] = lambda _: None
+
+    def to(self, question: Question) -> str | None:
+        """The way that is meant, None if nobody says so."""
+        return (self.dates if question.kind == "dates" else self.decimals) or self.ask(question)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,15 +102,17 @@ class Column:
         return not self.missing and self.present > 0
 
 
-def decided(column: Column, facts: Facts, verdicts: Sequence[Verdict], answers: Answers) -> Column:
+def decided(table: str, column: Column, facts: Facts, verdicts: Sequence[Verdict], answers: Answers) -> Column:
     """The column with the type that all of its values have, by elimination; a string if there is none, or two."""
     told = [verdict for verdict in verdicts if not _excluded(verdict.candidate, facts)]
     fitting = [verdict for verdict in told if not verdict.wrong and facts.present]
-    for kind, answer in (("dates", answers.dates), ("decimals", answers.decimals)):
+    for kind in _KINDS:
         ways = {getattr(verdict.candidate, kind) for verdict in fitting} - {None}
-        if len(ways) > 1 and answer is None:
-            return replace(column, question=Question(kind, _examples(kind, facts.sample)))  # type: ignore[arg-type]
         if len(ways) > 1:
+            question = Question(kind, table, column.header, _examples(kind, facts.sample))
+            answer = answers.to(question)
+            if answer is None:
+                return replace(column, question=question)
             fitting = [item for item in fitting if getattr(item.candidate, kind) in {None, answer}]
             column = replace(column, answered=True)
     if not fitting:

@@ -6,13 +6,15 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, Final
 
 from pratique.documents import read_scalar
 
-_PLAIN: Final = re.compile(r"[^\W\d][\w./-]*|[0-9][\w./-]*")
-_BESIDE_MAX: Final = 64  # Limit: a longer line has its comment above
-_WIDTH: Final = 110
+_PLAIN: Final = re.compile(r"[^\W\d][\w./-]*")
+_OTHERS: Final = frozenset({"y", "n", "yes", "no", "on", "off"})  # which other readers of YAML take for true and false
+_BESIDE_MAX: Final = 72  # Limit: a longer line has its comment above
+_WIDTH: Final = 120
 _SHOWN: Final = 40  # characters of a value in a comment
 
 
@@ -27,7 +29,8 @@ class Line:
 def scalar(value: Any) -> str:
     """A value as YAML writes it, also inside of braces: text without quotes only where nothing else could be meant."""
     if isinstance(value, str):
-        if _PLAIN.fullmatch(value) and read_scalar(value) == value and value.isprintable():
+        plain = _PLAIN.fullmatch(value) and value.isprintable() and value.lower() not in _OTHERS
+        if plain and read_scalar(value.lower()) == value.lower():
             return value
         return json.dumps(value, ensure_ascii=not value.isprintable())
     return json.dumps(value)
@@ -55,21 +58,26 @@ def listed(values: Iterable[str], most: int = 6) -> str:
 
 
 def laid_out(lines: Sequence[Line]) -> str:
-    """The lines with their comments in one column, or above a line that is too long for that."""
-    column = max((len(line.text) for line in lines if line.comment and len(line.text) <= _BESIDE_MAX), default=0) + 2
+    """The lines with their comments in one column for each section, or above a line that is too long for that."""
     made: list[str] = []
-    for line in lines:
-        beside = f"{line.text:<{column}}# {line.comment}"
-        indent = " " * (len(line.text) - len(line.text.lstrip()))
-        if not line.comment:
-            made.append(line.text)
-        elif not line.text.strip():
-            made.append(f"{line.text}# {line.comment}")
-        elif len(line.text) + 2 <= column and len(beside) <= _WIDTH:
-            made.append(beside)
-        else:
-            made += [f"{indent}# {part}" for part in _wrapped(line.comment, _WIDTH - len(indent) - 2)] + [line.text]
+    for begin, section in groupby(lines, lambda line: not line.text.startswith(" ")):
+        block = list(section)
+        column = 0 if begin else max((len(line.text) for line in block if len(line.text) <= _BESIDE_MAX), default=0)
+        for line in block:
+            made += _placed(line, column)
     return "\n".join(made) + "\n"
+
+
+def _placed(line: Line, column: int) -> list[str]:
+    beside = f"{line.text:<{column}}  # {line.comment}"
+    if not line.comment:
+        return [line.text]
+    if not line.text.strip():
+        return [f"{line.text}# {part}" for part in _wrapped(line.comment, _WIDTH - len(line.text) - 2)]
+    if len(beside) <= _WIDTH and len(line.text) <= max(column, _BESIDE_MAX):
+        return [beside]
+    indent = " " * (len(line.text) - len(line.text.lstrip()))
+    return [*(f"{indent}# {part}" for part in _wrapped(line.comment, _WIDTH - len(indent) - 2)), line.text]
 
 
 def _wrapped(text: str, width: int) -> list[str]:

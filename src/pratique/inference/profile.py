@@ -155,7 +155,7 @@ class _Profiler:
         base = Field(name, aliases=(header,), missing_values=("", *facts.words), trim=facts.padded > 0)
         verdicts = self._verdicts(base, self._offered(base, facts))
         column = Column(header, Field(name), facts.present, rows - facts.present, padded=facts.padded, longest=longest)
-        column = decided(column, facts, verdicts, self._answers)
+        column = decided(self._read.name, column, facts, verdicts, self._answers)
         own, words = replace(column.field, aliases=() if header == name else (header,)), facts.words
         empty = rows - facts.present - sum(words.values())
         if own.type.name == "string":  # there such a word may mean something

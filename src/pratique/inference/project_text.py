@@ -56,7 +56,7 @@ def _files(table: Table) -> str:
     return "one file" if table.files == 1 else f"{table.files:,} files"
 
 
-def test_text(
+def examples_text(
     name: str, given: Mapping[str, Sequence[Mapping[str, str | None]]], broken: tuple[str, dict[str, Any], dict[str, Any]] | None
 ) -> str:
     """The text of pipelines/tests/NAME.yaml: sound records are loaded, and a `broken` one (of a source) is held."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from decimal import Decimal
 from typing import Any, Final
 
 from pratique.errors import ConfigurationError
@@ -18,6 +17,7 @@ from pratique.schema.expression import parse
 from pratique.schema.sql import identifier, literal
 
 _MANY: Final = 5  # records for each value of a text, on average, before the values are taken for all that there are
+_SCALE_MAX: Final = 4
 _RANGED: Final = frozenset({"integer", "number", "decimal"})
 _DAYS: Final = frozenset({"date", "datetime"})
 _PLAIN_FIELD: Final = SchemaField("plain")
@@ -68,6 +68,8 @@ def _reading(table: Table) -> Iterator[Line]:
 
 
 def _key_lines(keys: Sequence[Key]) -> Iterator[Line]:
+    if not keys:
+        yield Line("", "primaryKey: no field, and no two fields together, are different in all records")
     for at, key in enumerate(keys):
         value = flow(key.fields if len(key.fields) > 1 else key.fields[0])
         if at == 0 and key.good:
@@ -99,6 +101,11 @@ def _field(item: SchemaField) -> str:
 
 def evidence(table: Table, column: Column) -> str:
     """What a column's line rests on, in plain words."""
+    return "; ".join([seen(table, column), *doubts(table, column)])
+
+
+def seen(table: Table, column: Column) -> str:
+    """What the values of a column are."""
     if not column.present:
         return "no record has a value" if table.rows else "there is no record yet"
     parts = [_presence(column)]
@@ -113,15 +120,17 @@ def evidence(table: Table, column: Column) -> str:
         parts.append(_texts(column))
     if column.padded:
         parts.append(f"{column.padded:,} with blanks around them")
-    parts += _doubts(table, column)
     return "; ".join(parts)
 
 
 def _presence(column: Column) -> str:
     if not column.missing:
         return "the only value" if column.present == 1 else f"all {column.present:,} values"
-    words = ", ".join(f"{count:,} × {quoted(word)}" for word, count in column.missing_words.items())
-    return f"{column.present:,} values, {column.missing:,} missing" + (f" ({words})" if words else "")
+    words = column.missing_words
+    if len(words) == 1 and sum(words.values()) == column.missing:
+        return f"{column.present:,} values, {column.missing:,} missing, written {quoted(next(iter(words)))}"
+    told = ", ".join(f"{count:,} × {quoted(word)}" for word, count in words.items())
+    return f"{column.present:,} values, {column.missing:,} missing" + (f" ({told})" if told else "")
 
 
 def _texts(column: Column) -> str:
@@ -132,7 +141,8 @@ def _texts(column: Column) -> str:
     return f"{column.distinct:,} different, up to {column.longest:,} characters"
 
 
-def _doubts(table: Table, column: Column) -> Iterator[str]:
+def doubts(table: Table, column: Column) -> Iterator[str]:
+    """What a person should decide about a column."""
     if column.question is not None:
         shown = listed(map(quoted, column.question.examples))
         yield f"{shown} can be read in two ways, so it stays text: say {_ANSWERS[column.question.kind]}"
@@ -151,7 +161,9 @@ def _doubts(table: Table, column: Column) -> Iterator[str]:
 def _bound(column: Column, text: str) -> str:
     kind = column.field.type
     if kind.name == "decimal":
-        return str(Decimal(text).quantize(Decimal(1).scaleb(-kind.scale)))
+        least = min(kind.scale, _SCALE_MAX)  # further zeros say nothing
+        whole, _, places = text.partition(".")
+        return f"{whole}.{places.rstrip('0').ljust(least, '0')}" if kind.scale else whole
     return text.removesuffix("+00").removesuffix(" 00:00:00")
 
 
