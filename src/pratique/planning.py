@@ -91,6 +91,11 @@ def format_of(path: str) -> FileFormat | None:
     return _FORMATS.get(_suffix(path))
 
 
+def is_served_later(path: str) -> bool:
+    """Whether the suffix of a path says a format or a packing that is not read yet."""
+    return _suffix(path) in _LATER_SUFFIXES
+
+
 def _suffix(path: str) -> str:
     suffix = Path(path).suffix.lower()
     return Path(path).with_suffix("").suffix.lower() if suffix in _PACKINGS else suffix  # `orders.csv.gz` is CSV

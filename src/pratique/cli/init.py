@@ -100,7 +100,7 @@ def command(
 def _example(root: Path) -> dict[str, str]:
     if config_files(root, Mistakes()) or (root / "pipelines").is_dir():
         raise ConfigurationError(
-            f"{shown_path(root)} is a project already", hint="name a file, a folder or an address: pratique init orders.csv"
+            f"{root} is a project already", hint="name a file, a folder or an address: pratique init orders.csv"
         )
     return dict(example_texts())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Final, Literal
 
 from pratique.schema import Field, FieldType
@@ -131,6 +132,7 @@ def _moments(base: Field, sample: Sequence[str]) -> Iterator[Candidate]:
                 yield Candidate(replace(base, type=FieldType("datetime"), format=day + clock), dates=answer)
 
 
+@cache
 def _shape(pattern: str) -> re.Pattern[str]:
     """What a text must look like to be read by a date pattern."""
     parts = re.split("%(.)", pattern)

@@ -14,7 +14,7 @@ from pratique.errors import SourceError
 from pratique.inference.names import file_name
 from pratique.inference.profile import Read
 from pratique.model import Position
-from pratique.planning import format_of
+from pratique.planning import format_of, is_served_later
 from pratique.schema import Field, Schema
 from pratique.sources import ReadLimits, open_source
 from pratique.sources.files.look import Look, look
@@ -67,9 +67,10 @@ def files_of(target: Path, limits: ReadLimits, workspace: Path) -> tuple[list[Fi
 def _one(path: Path, limits: ReadLimits, workspace: Path) -> Files:
     form = format_of(path.name)
     try:
-        kind = form or _kind(path)
-        if kind not in _SERVED:
-            raise SourceError(f"{kind} files are not looked at yet", hint="write its schema by hand, or export it as CSV")
+        kind = form or ("" if is_served_later(path.name) else _kind(path))
+        if kind not in _SERVED or is_served_later(path.name):
+            kind = path.suffix if is_served_later(path.name) else kind
+            raise SourceError(f"{kind} files are not looked at yet", hint="export it as CSV, unpacked or as .gz")
         seen = _look(path, kind, limits, workspace)
     except SourceError as error:
         raise SourceError(error.message, hint=error.hint, where=str(path), facts=error.facts) from error

@@ -13,7 +13,7 @@ from pratique.documents import read_scalar
 
 _PLAIN: Final = re.compile(r"[^\W\d][\w./-]*")
 _OTHERS: Final = frozenset({"y", "n", "yes", "no", "on", "off"})  # which other readers of YAML take for true and false
-_BESIDE_MAX: Final = 72  # Limit: a longer line has its comment above
+_BESIDE_MAX: Final = 88  # Limit: a longer line has its comment above
 _WIDTH: Final = 120
 _SHOWN: Final = 40  # characters of a value in a comment
 

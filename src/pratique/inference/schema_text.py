@@ -17,7 +17,7 @@ from pratique.schema.expression import parse
 from pratique.schema.sql import identifier, literal
 
 _MANY: Final = 5  # records for each value of a text, on average, before the values are taken for all that there are
-_SCALE_MAX: Final = 4
+_ZEROS_MAX: Final = 2
 _RANGED: Final = frozenset({"integer", "number", "decimal"})
 _DAYS: Final = frozenset({"date", "datetime"})
 _PLAIN_FIELD: Final = SchemaField("plain")
@@ -161,7 +161,7 @@ def doubts(table: Table, column: Column) -> Iterator[str]:
 def _bound(column: Column, text: str) -> str:
     kind = column.field.type
     if kind.name == "decimal":
-        least = min(kind.scale, _SCALE_MAX)  # further zeros say nothing
+        least = min(kind.scale, _ZEROS_MAX)  # further zeros say nothing
         whole, _, places = text.partition(".")
         return f"{whole}.{places.rstrip('0').ljust(least, '0')}" if kind.scale else whole
     return text.removesuffix("+00").removesuffix(" 00:00:00")
@@ -196,14 +196,14 @@ def _check(column: Column) -> tuple[str, str, str] | None:
     name = _in_rule(item.name)
     if kind == "string" and _is_enum(column):
         values = ", ".join(literal(value) for value, _ in column.values)
-        return "values", f"{name} IN ({values})", f"the {column.distinct} values that occur"
+        return "values", f"{name} IN ({values})", f"all {column.distinct} values"
     if kind == "string" and item.format is None and column.longest and not column.question:
         return "length", f"length({name}) <= {column.longest}", "the longest text"
     if column.least is None or column.greatest is None or column.distinct < 2 or named_like_a_key(item.name):  # noqa: PLR2004
         return None
     if kind in _RANGED:
         least, greatest = _bound(column, column.least), _bound(column, column.greatest)
-        return "range", f"{name} BETWEEN {least} AND {greatest}", "the least and the greatest value"
+        return "range", f"{name} BETWEEN {least} AND {greatest}", "least and greatest value"
     if kind in _DAYS:
         return "since", f"{name} >= DATE '{column.least[:10]}'", "the first day"
     return None
