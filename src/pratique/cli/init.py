@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -46,11 +45,17 @@ read.""",
 )
 @click.argument("target", required=False, metavar="[FILE|FOLDER|URL]")
 @click.option("--name", metavar="NAME", help="Name of the pipeline. Default: that of the file or folder.")
-@click.option("--dates", type=click.Choice(["day-first", "month-first"]), help="How 01/02/2024 is meant, if no record tells.")
-@click.option("--decimals", type=click.Choice(["point", "comma"]), help="The decimal mark of 1.234 or 1,234, if no record tells.")
+@click.option(
+    "--dates", type=click.Choice(["day-first", "month-first"]), help="How 01/02/2024 is meant, if no record tells."
+)
+@click.option(
+    "--decimals", type=click.Choice(["point", "comma"]), help="The decimal mark of 1.234 or 1,234, if no record tells."
+)
 @click.option("--run/--no-run", "runs", default=True, help="Run the pipeline at once.", show_default=True)
 @click.option("--force", is_flag=True, help="Replace schemas, pipelines and tests that are there.")
-@click.option("--allow-private-address", "private", is_flag=True, help="Fetch from an address inside of a network, too.")
+@click.option(
+    "--allow-private-address", "private", is_flag=True, help="Fetch from an address inside of a network, too."
+)
 @json_option
 @folder_options
 def command(
@@ -150,7 +155,8 @@ def _summary(proposal: Proposal, console: Console) -> list[str]:
     lines: list[str] = []
     if len(proposal.tables) == 1:
         found = proposal.tables[0]
-        lines.append(f"{shown(found.path)}  {_count(found.records, 'record')}, {_count(len(found.columns), 'column')}, {found.format}")
+        counted = f"{_count(found.records, 'record')}, {_count(len(found.columns), 'column')}"
+        lines.append(f"{shown(found.path)}  {counted}, {found.format}")
         rows = [
             (shown(column.field.name), _type(column), shown(seen(found, column)))
             for column in found.columns[:_COLUMNS_SHOWN]
@@ -159,11 +165,11 @@ def _summary(proposal: Proposal, console: Console) -> list[str]:
         if len(found.columns) > _COLUMNS_SHOWN:
             lines.append(f"  … and {len(found.columns) - _COLUMNS_SHOWN} more in schemas/{found.name}.yaml")
     else:
-        rows = [
+        tables = [
             (found.name, f"{found.records:,}", str(len(found.columns)), _key(proposal, found.name), shown(found.path))
             for found in proposal.tables
         ]
-        lines += table(("table", "records", "columns", "key", "files"), rows, console.width, numbers=(1, 2))
+        lines += table(("table", "records", "columns", "key", "files"), tables, console.width, numbers=(1, 2))
         refers = [link for link in proposal.links if link.rule]
         if refers:
             told = ", ".join(f"{link.child}.{link.field} → {link.parent}.{link.parent_field}" for link in refers)
@@ -177,7 +183,7 @@ def _summary(proposal: Proposal, console: Console) -> list[str]:
 
 
 def _key(proposal: Proposal, name: str) -> str:
-    return next((", ".join(key.fields) for key in proposal.keys[name] if key.good), "–")
+    return next((", ".join(key.fields) for key in proposal.keys[name] if key.good), "none")
 
 
 def _type(column: Column) -> str:
@@ -223,7 +229,10 @@ def _as_json(proposal: Proposal) -> dict[str, Any]:
                 "records": found.records,
                 "torn": found.torn,
                 "notices": list(found.notices),
-                "keys": [{"fields": list(key.fields), "primary": key.good, "why": key.why} for key in proposal.keys[found.name]],
+                "keys": [
+                    {"fields": list(key.fields), "primary": key.good, "why": key.why}
+                    for key in proposal.keys[found.name]
+                ],
                 "columns": [_column_json(column) for column in found.columns],
             }
             for found in proposal.tables
@@ -246,6 +255,7 @@ def _column_json(column: Column) -> dict[str, Any]:
         "distinct": column.distinct,
         "least": column.least,
         "greatest": column.greatest,
-        "nearly": near and {"type": str(near.type), "format": near.format, "wrong": near.wrong, "example": near.example},
+        "nearly": near
+        and {"type": str(near.type), "format": near.format, "wrong": near.wrong, "example": near.example},
         "question": question and {"kind": question.kind, "examples": list(question.examples)},
     }

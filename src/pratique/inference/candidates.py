@@ -67,7 +67,7 @@ def candidates(base: Field, sample: Sequence[str], *, text_numbers: bool) -> lis
     if _like(_UUID, sample):
         made.append(Candidate(replace(base, type=FieldType("uuid"))))
     if _like(re.compile(r"\{.*|\[.*", re.DOTALL), sample):
-        made += [Candidate(replace(base, type=FieldType(name))) for name in ("object", "array", "json")]  # type: ignore[arg-type]
+        made += [Candidate(replace(base, type=FieldType(name))) for name in ("object", "array", "json")]
     return made
 
 
@@ -82,8 +82,9 @@ def _booleans(base: Field, sample: Sequence[str]) -> Iterator[Candidate]:
             pair = (change(true), change(false))
             if values <= set(pair):
                 own = true == "true"
-                words = {} if own else {"true_values": pair[:1], "false_values": pair[1:]}
-                field = replace(base, type=FieldType("boolean"), **words)
+                field = replace(base, type=FieldType("boolean"))
+                if not own:
+                    field = replace(field, true_values=pair[:1], false_values=pair[1:])
                 yield Candidate(field, words=frozenset() if own else frozenset(pair))
                 return
 

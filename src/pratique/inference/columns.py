@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from dataclasses import field as made
 from typing import Final, Literal
 
 from pratique.inference.candidates import Candidate, Dates, Decimals
@@ -84,8 +85,8 @@ class Column:
     field: Field
     present: int
     missing: int
-    missing_words: Mapping[str, int] = field(default_factory=dict)  # as declared
-    odd_words: Mapping[str, int] = field(default_factory=dict)  # in a text, where they may mean something
+    missing_words: Mapping[str, int] = made(default_factory=dict)  # as declared
+    odd_words: Mapping[str, int] = made(default_factory=dict)  # in a text, where they may mean something
     padded: int = 0
     least: str | None = None
     greatest: str | None = None

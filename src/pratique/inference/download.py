@@ -52,9 +52,13 @@ def download(url: str, target: Path, *, private: bool, most: int = DOWNLOAD_BYTE
     except urllib.error.URLError as error:
         if isinstance(error.reason, SourceError):
             raise error.reason from None
-        raise SourceError(f"{url} cannot be reached: {error.reason}", hint="check the address and the network") from error
+        raise SourceError(
+            f"{url} cannot be reached: {error.reason}", hint="check the address and the network"
+        ) from error
     except (OSError, http.client.HTTPException, ValueError) as error:
-        raise SourceError(f"{url} cannot be fetched: {error}", hint="check the address, the network and the disk") from error
+        raise SourceError(
+            f"{url} cannot be fetched: {error}", hint="check the address, the network and the disk"
+        ) from error
     finally:
         part.unlink(missing_ok=True)
     return size

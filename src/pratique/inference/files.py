@@ -60,24 +60,31 @@ def files_of(target: Path, limits: ReadLimits, workspace: Path) -> tuple[list[Fi
             left_out.append(f"{path.name}: {error.message}")
     if not found:
         reasons = "; ".join(left_out[:3]) or "the folder is empty"
-        raise SourceError(f"no file in it can be read: {reasons}", where=str(target), hint="give a folder of CSV, JSON or Parquet files")
+        raise SourceError(
+            f"no file in it can be read: {reasons}",
+            where=str(target),
+            hint="give a folder of CSV, JSON or Parquet files",
+        )
     return _named(_grouped(found)), left_out
 
 
 def _one(path: Path, limits: ReadLimits, workspace: Path) -> Files:
     form = format_of(path.name)
     try:
-        kind = form or ("" if is_served_later(path.name) else _kind(path))
-        if kind not in _SERVED or is_served_later(path.name):
-            kind = path.suffix if is_served_later(path.name) else kind
-            raise SourceError(f"{kind} files are not looked at yet", hint="export it as CSV, unpacked or as .gz")
-        seen = _look(path, kind, limits, workspace)
+        seen = _look(path, _format(path), limits, workspace)
     except SourceError as error:
         raise SourceError(error.message, hint=error.hint, where=str(path), facts=error.facts) from error
     if set("*?{}[]") & set(path.name):
         raise SourceError("its name has characters that stand for others in a path", where=str(path), hint="rename it")
     stem = path.name.split(".")[0] if form else path.stem
     return Files(file_name(stem), path.parent, path.name, (path,), seen, seen.format != form)
+
+
+def _format(path: Path) -> str:
+    form = path.suffix if is_served_later(path.name) else format_of(path.name) or _kind(path)
+    if form not in _SERVED:
+        raise SourceError(f"{form} files are not looked at yet", hint="export it as CSV, unpacked or as .gz")
+    return form
 
 
 def _look(path: Path, kind: str, limits: ReadLimits, workspace: Path) -> Look:
@@ -99,7 +106,9 @@ def _kind(path: Path) -> str:
         with path.open("rb") as file:
             head = file.read(_HEAD_BYTES)
     except OSError as error:
-        raise SourceError(f"it cannot be opened: {error.strerror}", hint="check that it is there and readable") from error
+        raise SourceError(
+            f"it cannot be opened: {error.strerror}", hint="check that it is there and readable"
+        ) from error
     if head.startswith(b"PAR1"):
         return "parquet"
     begin = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]

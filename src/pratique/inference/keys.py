@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Final
 
@@ -12,7 +12,9 @@ from pratique.engines.duckdb_session import Session
 from pratique.inference.columns import Column
 from pratique.inference.profile import Table
 
-_NAMED: Final = re.compile(r"(.*_)?(id|key|code|uuid|guid|nr|no|number|sku|isbn|ean)|.*[a-z](Id|ID|Key|Code)", re.DOTALL)
+_NAMED: Final = re.compile(
+    r"(.*_)?(id|key|code|uuid|guid|nr|no|number|sku|isbn|ean)|.*[a-z](Id|ID|Key|Code)", re.DOTALL
+)
 _VAGUE: Final = frozenset({"id", "key", "code", "uuid", "guid", "nr", "no", "number", "name", "type", "date", "index"})
 _KEY_TYPES: Final = frozenset({"string", "integer", "uuid"})
 _PART_TYPES: Final = _KEY_TYPES | {"date", "datetime", "time"}
@@ -115,7 +117,7 @@ def links(session: Session, tables: Sequence[Table], found: Mapping[str, Sequenc
                     if link is None:
                         continue
                     if link.rule and child.name in _ancestors(parents, parent.name):
-                        link = Link(*(getattr(link, word) for word in Link.__slots__[:-1]), rule=False)  # type: ignore[attr-defined]
+                        link = replace(link, rule=False)
                     if link.rule:
                         parents[child.name].add(parent.name)
                     made.append(link)

@@ -110,8 +110,7 @@ class _Profiler:
         if any(column.kind == "TIMESTAMP WITH TIME ZONE" for column in self._inputs.values()):
             self._timezone = "UTC"
         columns = [
-            self._column(header, name, count - torn)
-            for header, name in zip(usable, field_names(usable), strict=True)
+            self._column(header, name, count - torn) for header, name in zip(usable, field_names(usable), strict=True)
         ]
         self._type(columns)
         files = read.landed.files
@@ -178,7 +177,8 @@ class _Profiler:
         short = f"CASE WHEN {ends} THEN _text ELSE trim(_text, {literal(BLANKS)}) END"
         trimmed = f"SELECT *, {text} AS _text, {short} AS _trimmed FROM ({grouped})"
         self._session.run(
-            f"CREATE OR REPLACE TABLE v AS SELECT *, _trimmed <> '' AND _trimmed NOT IN ({words}) AS _there FROM ({trimmed})"
+            f"CREATE OR REPLACE TABLE v AS SELECT *, _trimmed <> '' AND _trimmed NOT IN ({words}) AS _there "
+            f"FROM ({trimmed})"
         )
         asked = ["_there", "_text <> _trimmed"]
         asked += [f"regexp_matches(_trimmed, {literal(pattern)})" for pattern in ("^([+-]?0[0-9]|[+])", "^[+-]?0[.,]")]
@@ -192,7 +192,8 @@ class _Profiler:
         sample = (*(value for value in (least, greatest) if value is not None), *sorted(value for (value,) in rows))
         named = dict(
             self._session.all(
-                "SELECT _trimmed, sum(_many)::BIGINT FROM v WHERE NOT _there AND _trimmed <> '' GROUP BY 1 ORDER BY 2 DESC, 1"
+                "SELECT _trimmed, sum(_many)::BIGINT FROM v WHERE NOT _there AND _trimmed <> '' "
+                "GROUP BY 1 ORDER BY 2 DESC, 1"
             )
         )
         plain = column.kind == "VARCHAR"
@@ -228,8 +229,10 @@ class _Profiler:
             bad = f"t IS NOT NULL AND {own} IS NULL"
             if text:
                 bad = f"NOT {matches('t', FORMATS[form or ''].pattern)} OR length(t) > {_FORM_MAX}"
-            bounds = "NULL, NULL" if candidate.field.type.name in {*NESTED, "string"} else (
-                f"min({own})::VARCHAR, max({own})::VARCHAR"
+            bounds = (
+                "NULL, NULL"
+                if candidate.field.type.name in {*NESTED, "string"}
+                else (f"min({own})::VARCHAR, max({own})::VARCHAR")
             )
             mark = candidate.fraction
             places = f"max(length(regexp_extract(t, '[{mark}]([0-9]+)$', 1)))" if mark else "0"
@@ -255,7 +258,9 @@ class _Profiler:
             for at, column in enumerate(columns)
         ]
         named = ", ".join(f"c{at}" for at in range(len(columns)))
-        self._session.run(f"CREATE TABLE {self._typed} AS SELECT {named}, {_NUMBER} FROM ({self._judged(fields, self._sound)})")
+        self._session.run(
+            f"CREATE TABLE {self._typed} AS SELECT {named}, {_NUMBER} FROM ({self._judged(fields, self._sound)})"
+        )
 
     def _counted(self, column: Column) -> Column:
         """The column with how many different values it has, and which, if they are few."""
@@ -286,4 +291,3 @@ def _types(column: InputColumn) -> list[FieldType]:
 
 def _format(item: Field) -> str | None:
     return None if item.type.name == "string" else item.format
-

@@ -10,7 +10,9 @@ from pratique.inference.layout import Line, flow, laid_out, scalar
 from pratique.inference.profile import Table
 
 _TORN_SHARE: Final = 0.1
-_PERSONAL: Final = re.compile(r"(^|_)(e?mail|phone|mobile|name|first|last|surname|street|address|birth|ssn|iban|passw|token|secret)")
+_PERSONAL: Final = re.compile(
+    r"(^|_)(e?mail|phone|mobile|name|first|last|surname|street|address|birth|ssn|iban|passw|token|secret)"
+)
 
 
 def config_text(connections: Mapping[str, str]) -> str:
@@ -32,7 +34,10 @@ def pipeline_text(
     what = tables[0].path if len(tables) == 1 else f"{len(tables)} tables"
     lines = [
         Line("", f"Loads {what}: `pratique run {name}`. Each line says why it is there."),
-        Line("sources:", "where data comes from" + ("" if len(tables) == 1 else "; tables stand before those that refer to them")),
+        Line(
+            "sources:",
+            "where data comes from" + ("" if len(tables) == 1 else "; tables stand before those that refer to them"),
+        ),
     ]
     for table in tables:
         lines.append(Line(f"  {table.name}:", f"{table.records:,} records in {_files(table)} when this was written"))
@@ -40,15 +45,32 @@ def pipeline_text(
         if connection:
             lines.append(Line(f"    connection: {connection}", "the folder from which the path counts"))
         more = "; * stands for any characters" if "*" in table.path else ""
-        lines.append(Line(f"    path: {scalar(table.path)}", ("from there" if connection else "from the project's folder") + more))
+        lines.append(
+            Line(
+                f"    path: {scalar(table.path)}", ("from there" if connection else "from the project's folder") + more
+            )
+        )
         if table.name in told:
             lines.append(Line(f"    format: {told[table.name]}", "the suffix does not say it"))
-        lines.append(Line(f"    schema: {table.name}", f"schemas/{table.name}.yaml says what good data is; the table has its name"))
-        lines.append(Line("    on_new_version: replace", "a corrected file takes the place of the rows it brought before"))
+        lines.append(
+            Line(
+                f"    schema: {table.name}", f"schemas/{table.name}.yaml says what good data is; the table has its name"
+            )
+        )
+        lines.append(
+            Line("    on_new_version: replace", "a corrected file takes the place of the rows it brought before")
+        )
         share = table.torn / table.records if table.records else 0
-        most, why = ("50 %", f"{share:.0%} of the records are torn") if share > _TORN_SHARE else ("10 %", "the usual limit")
+        most, why = (
+            ("50 %", f"{share:.0%} of the records are torn") if share > _TORN_SHARE else ("10 %", "the usual limit")
+        )
         lines.append(Line(f"    quarantine: {{max_share: {most}}}", f"if more is held, nothing is loaded; {why}"))
-    lines.append(Line(f"destination: {{connection: {destination}, write: append}}", "rows are added; a file that is loaded is not loaded again"))
+    lines.append(
+        Line(
+            f"destination: {{connection: {destination}, write: append}}",
+            "rows are added; a file that is loaded is not loaded again",
+        )
+    )
     return laid_out(lines)
 
 
@@ -57,7 +79,9 @@ def _files(table: Table) -> str:
 
 
 def examples_text(
-    name: str, given: Mapping[str, Sequence[Mapping[str, str | None]]], broken: tuple[str, dict[str, Any], dict[str, Any]] | None
+    name: str,
+    given: Mapping[str, Sequence[Mapping[str, str | None]]],
+    broken: tuple[str, dict[str, Any], dict[str, Any]] | None,
 ) -> str:
     """The text of pipelines/tests/NAME.yaml: sound records are loaded, and a `broken` one (of a source) is held."""
     lines = [

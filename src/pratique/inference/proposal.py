@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ from pratique.engines import EngineSettings
 from pratique.engines.duckdb_session import Session
 from pratique.errors import ConfigurationError, SourceError, StateError
 from pratique.inference.columns import Answers
-from pratique.inference.files import Files, files_of, read
+from pratique.inference.files import files_of, read
 from pratique.inference.keys import Key, Link, keys, links
 from pratique.inference.names import file_name
 from pratique.inference.profile import Table, profile
@@ -55,12 +55,18 @@ def propose(root: Path, target: Path, name: str | None, answers: Answers) -> Pro
         raise SourceError(f"there is no file or folder {shown_path(target)}", hint="check its name")
     config = ConfigManager(root=root)
     limits = config.settings.limits
-    reading = ReadLimits(limits.record_bytes_max, limits.columns_max, limits.files_per_load_max, limits.unpacked_bytes_max, limits.expansion_max)
+    reading = ReadLimits(
+        limits.record_bytes_max,
+        limits.columns_max,
+        limits.files_per_load_max,
+        limits.unpacked_bytes_max,
+        limits.expansion_max,
+    )
     with workspace(root / config.settings.state.path / "tmp") as folder:
         found, left_out = files_of(target, reading, folder)
         pipeline = file_name(name or (target.name if target.is_dir() else found[0].name))
         if len(found) == 1 and name:
-            found = [Files(pipeline, *(getattr(found[0], word) for word in Files.__slots__[1:]))]  # type: ignore[attr-defined]
+            found = [replace(found[0], name=pipeline)]
         base = found[0].base
         places = _Places.of(root, base, pipeline, config)
         reads = [read(files, places.path(files.pattern), reading, folder) for files in found]
@@ -103,7 +109,9 @@ def _referred(by_name: dict[str, list[Key]], linked: Sequence[Link]) -> None:
     for link in linked:
         known = by_name[link.parent]
         if link.rule and not any(key.good for key in known):
-            key = Key((link.parent_field,), True, f"different in all records, and {link.child}.{link.field} refers to it")
+            key = Key(
+                (link.parent_field,), True, f"different in all records, and {link.child}.{link.field} refers to it"
+            )
             by_name[link.parent] = [key, *(other for other in known if other.fields != key.fields)]
 
 
@@ -136,16 +144,31 @@ class _Places:
     @classmethod
     def of(cls, root: Path, base: Path, pipeline: str, config: ConfigManager) -> _Places:
         inside = base.resolve().is_relative_to(root.resolve())
-        prefix = "" if not inside or base.resolve() == root.resolve() else f"{base.resolve().relative_to(root.resolve()).as_posix()}/"
+        prefix = (
+            ""
+            if not inside or base.resolve() == root.resolve()
+            else f"{base.resolve().relative_to(root.resolve()).as_posix()}/"
+        )
         if set("*?{}") & set(prefix):
-            raise SourceError("its folder has characters that stand for others in a path", where=str(base), hint="rename it")
+            raise SourceError(
+                "its folder has characters that stand for others in a path", where=str(base), hint="rename it"
+            )
         name = None if inside else f"{pipeline}_files"
         wanted = {_WAREHOUSE: "duckdb://warehouse.duckdb"} | ({name: str(base)} if name else {})
         if not config_files(root, Mistakes()):
             return cls(prefix, name, _WAREHOUSE, {"config/default.yaml": config_text(wanted)})
         known = {key: _url(value) for key, value in config.settings.connections.items()}
-        databases = sorted((key for key, url in known.items() if url.startswith(_DATABASES)), key=lambda key: key != _WAREHOUSE)
-        folder = next((key for key, url in known.items() if name and url and "://" not in url and (root / url).resolve() == base.resolve()), None)
+        databases = sorted(
+            (key for key, url in known.items() if url.startswith(_DATABASES)), key=lambda key: key != _WAREHOUSE
+        )
+        folder = next(
+            (
+                key
+                for key, url in known.items()
+                if name and url and "://" not in url and (root / url).resolve() == base.resolve()
+            ),
+            None,
+        )
         lacking = ([] if databases else [_WAREHOUSE]) + ([name] if name and folder is None else [])
         if lacking:
             lines = "\n".join(f"  {key}: {{url: {wanted[key]}}}" for key in lacking)
@@ -178,7 +201,9 @@ def write(proposal_root: Path, texts: Mapping[str, str], *, force: bool) -> list
             part.write_text(text, encoding="utf-8")
             part.replace(target)
     except OSError as error:
-        raise StateError(f"{error.filename} cannot be written: {error.strerror}", hint="make the folder writable") from error
+        raise StateError(
+            f"{error.filename} cannot be written: {error.strerror}", hint="make the folder writable"
+        ) from error
     return list(texts)
 
 

@@ -29,9 +29,7 @@ def sound_records(session: Session, tables: Sequence[Table], linked: Sequence[Li
             if link.rule and link.child == table.name:
                 for number in wanted[table.name]:
                     _add_parent(session, table, by_name[link.parent], link, number, wanted)
-    found = {
-        table.name: [_record(session, table, number) for number in sorted(wanted[table.name])] for table in tables
-    }
+    found = {table.name: [_record(session, table, number) for number in sorted(wanted[table.name])] for table in tables}
     return {name: records for name, records in found.items() if records}
 
 
@@ -49,7 +47,9 @@ def _record(session: Session, table: Table, number: int) -> Record:
     wanted = ", ".join(f"CAST({identifier(column.header)} AS VARCHAR)" for column in table.columns)
     values = session.one(f"SELECT {wanted} FROM {table.raw} WHERE rowid = {number} AND {identifier(MALFORMED)} IS NULL")
     return {
-        column.header: harmless(column.header, column.field.format, value) if column.field.type.name == "string" else value
+        column.header: harmless(column.header, column.field.format, value)
+        if column.field.type.name == "string"
+        else value
         for column, value in zip(table.columns, values, strict=True)
     }
 
@@ -57,7 +57,7 @@ def _record(session: Session, table: Table, number: int) -> Record:
 def broken_record(
     tables: Sequence[Table], found: Mapping[str, Sequence[Key]], given: Mapping[str, Sequence[Record]]
 ) -> tuple[str, dict[str, Any], dict[str, Any]] | None:
-    """A source that refers to no other, its record with one wrong value, and how it is held; None if nothing can fail."""
+    """A source that refers to no other, its record with one wrong value, how it is held; None if nothing can fail."""
     table = tables[0]
     if table.name not in given:
         return None

@@ -21,18 +21,26 @@ _ZEROS_MAX: Final = 2
 _RANGED: Final = frozenset({"integer", "number", "decimal"})
 _DAYS: Final = frozenset({"date", "datetime"})
 _PLAIN_FIELD: Final = SchemaField("plain")
-_ANSWERS: Final = {"dates": "--dates day-first or --dates month-first", "decimals": "--decimals point or --decimals comma"}
+_ANSWERS: Final = {
+    "dates": "--dates day-first or --dates month-first",
+    "decimals": "--decimals point or --decimals comma",
+}
 
 
 def schema_text(table: Table, keys: Sequence[Key], links: Sequence[Link]) -> str:
     """The text of schemas/NAME.yaml."""
     primary = next((key.fields for key in keys if key.good), ())
     own = [link for link in links if link.child == table.name]
-    lines = [Line("", f"What a record of {table.path} is, as all {table.rows:,} records say. Change what you know better.")]
+    lines = [
+        Line("", f"What a record of {table.path} is, as all {table.rows:,} records say. Change what you know better.")
+    ]
     lines += _reading(table)
     lines += _key_lines(keys)
     lines.append(Line("fields:", "the order of the table; types and required are rules: what breaks them is held"))
-    lines += [Line(f"  {scalar(column.field.name)}: {_field(column.field)}", evidence(table, column)) for column in table.columns]
+    lines += [
+        Line(f"  {scalar(column.field.name)}: {_field(column.field)}", evidence(table, column))
+        for column in table.columns
+    ]
     checks = list(_checks(table, {*primary, *(link.field for link in own if link.rule)}))
     if checks:
         lines.append(Line("checks:", "what was seen so far: a record beyond it is loaded, and counted as a warning"))
@@ -64,7 +72,9 @@ def _reading(table: Table) -> Iterator[Line]:
     if table.left_out:
         yield Line("extraFields: drop", f"left out: {listed(table.left_out)}, which hold bytes")
     if table.torn:
-        yield Line("", f"{table.torn:,} of {table.records:,} records cannot be read, and will be held: {table.torn_reason}")
+        yield Line(
+            "", f"{table.torn:,} of {table.records:,} records cannot be read, and will be held: {table.torn_reason}"
+        )
 
 
 def _key_lines(keys: Sequence[Key]) -> Iterator[Line]:
@@ -89,7 +99,11 @@ def _field(item: SchemaField) -> str:
             words[name] = getattr(item, word)
     if item.group_char:
         words["groupChar"] = item.group_char
-    for word, name in (("true_values", "trueValues"), ("false_values", "falseValues"), ("missing_values", "missingValues")):
+    for word, name in (
+        ("true_values", "trueValues"),
+        ("false_values", "falseValues"),
+        ("missing_values", "missingValues"),
+    ):
         if getattr(item, word) != getattr(_PLAIN_FIELD, word):
             words[name] = list(getattr(item, word))
     if item.trim:
@@ -129,7 +143,7 @@ def _presence(column: Column) -> str:
     words = column.missing_words
     if len(words) == 1 and sum(words.values()) == column.missing:
         return f"{column.present:,} values, {column.missing:,} missing, written {quoted(next(iter(words)))}"
-    told = ", ".join(f"{count:,} × {quoted(word)}" for word, count in words.items())
+    told = ", ".join(f"{count:,} times {quoted(word)}" for word, count in words.items())
     return f"{column.present:,} values, {column.missing:,} missing" + (f" ({told})" if told else "")
 
 
@@ -155,7 +169,7 @@ def doubts(table: Table, column: Column) -> Iterator[str]:
             f"write {meant} to hold {'it' if near.wrong == 1 else 'them'}"
         )
     for word, count in column.odd_words.items():
-        yield f"{count:,} × {quoted(word)}: if that means nothing, add missingValues"
+        yield f"{count:,} times {quoted(word)}: if that means nothing, add missingValues"
 
 
 def _bound(column: Column, text: str) -> str:

@@ -30,7 +30,9 @@ _MARKS: Final = (",", ";", "\t", "|")
 _CHUNK_BYTES: Final = 64 << 10
 _ROWS: Final = 200  # Limit: records at the top from which the dialect is told; the run looks at all of them
 _LIKELY: Final = 0.6  # of the records at the top must have as many fields as the header
-_DATUM: Final = re.compile(r"[+-]?[0-9][0-9.,]*(e[+-]?[0-9]+)?|[0-9]{1,4}[-./][0-9]{1,2}[-./][0-9]{1,4}\b.*", re.IGNORECASE)
+_DATUM: Final = re.compile(
+    r"[+-]?[0-9][0-9.,]*(e[+-]?[0-9]+)?|[0-9]{1,4}[-./][0-9]{1,2}[-./][0-9]{1,4}\b.*", re.IGNORECASE
+)
 
 _YEAR: Final = re.compile("(19|20)[0-9]{2}")  # years head the columns of many tables
 
@@ -41,7 +43,7 @@ class Look:
 
     format: str
     columns: tuple[str, ...]
-    dialect: Dialect = Dialect()
+    dialect: Dialect
     notices: tuple[str, ...] = ()
 
 
@@ -57,7 +59,7 @@ def look(path: Path, form: str, limits: ReadLimits, workspace: Path) -> Look:
         if form == "csv":
             return _csv(handle, real, limits, workspace)
         if form == "parquet":
-            return Look(form, _parquet(real))
+            return Look(form, _parquet(real), Dialect())
         keys: dict[str, None] = {}
         for element in _objects(handle, form, limits):
             try:
@@ -67,9 +69,9 @@ def look(path: Path, form: str, limits: ReadLimits, workspace: Path) -> Look:
             if isinstance(value, dict):
                 keys.update(dict.fromkeys(value))
         if not keys:
-            raise SourceError("it holds no JSON object", hint="a record is an object such as {\"id\": 1}")
+            raise SourceError("it holds no JSON object", hint='a record is an object such as {"id": 1}')
         check_names(tuple(keys), limits.columns_max)
-        return Look(form, tuple(keys))
+        return Look(form, tuple(keys), Dialect())
 
 
 @contextmanager
@@ -138,14 +140,17 @@ def _encoding(handle: int) -> tuple[str, tuple[str, ...]]:
         half = len(head) // 2
         if max(odd, even) < half * 0.4 or min(odd, even) > half * 0.1:
             raise SourceError(
-                "it is not text: it has NUL bytes", hint="files of text are CSV, JSON and JSON Lines; others need their suffix"
+                "it is not text: it has NUL bytes",
+                hint="files of text are CSV, JSON and JSON Lines; others need their suffix",
             )
         encoding = "utf-16-le" if odd > even else "utf-16-be"
         return encoding, (f"it looks like {encoding}, without a byte order mark",)
     good, bad = _utf8_lines(handle)
     if not bad or good:  # a few bad bytes among sound UTF-8 are broken records, not another encoding
         return "utf-8", ()
-    return "windows-1252", (f"{bad:,} lines are not UTF-8: they are read as windows-1252; look at letters with accents",)
+    return "windows-1252", (
+        f"{bad:,} lines are not UTF-8: they are read as windows-1252; look at letters with accents",
+    )
 
 
 def _utf8_lines(handle: int) -> tuple[int, int]:
