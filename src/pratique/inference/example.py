@@ -41,7 +41,7 @@ sources:                                         # where data comes from
 destination: {connection: warehouse, write: append}  # rows are added; a file that is loaded is not loaded again
 """
 _TESTS: Final = """\
-# What orders does with a few records, values as text as read: `pratique test orders`.
+# What orders does with a few records: tests of a pipeline; values are text as read.
 pipeline: orders                                 # the pipeline under test
 tests:                                           # given these records, expect these outcomes
   - name: a sound record is loaded               # what is meant, in words

@@ -85,7 +85,7 @@ def examples_text(
 ) -> str:
     """The text of pipelines/tests/NAME.yaml: sound records are loaded, and a `broken` one (of a source) is held."""
     lines = [
-        Line("", f"What {name} does with a few records, values as text as read: `pratique test {name}`."),
+        Line("", f"What {name} does with a few records: tests of a pipeline; values are text as read."),
         Line(f"pipeline: {name}", "the pipeline under test"),
         Line("tests:", "given these records, expect these outcomes"),
         Line("  - name: sound records are loaded", "records like the first of each file"),
