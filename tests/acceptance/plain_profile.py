@@ -60,9 +60,15 @@ def disagreements(rows: Sequence[Row], table: Mapping) -> list[str]:
         words = {"", *column["missing_words"]}
         values = [value for row in rows if (value := row[name]) is not None and value not in words]
         missing = len(rows) - len(values)
-        wrong += [f"{name}: {text!r} is no {kind}" for text in values if not holds(text, kind, None if kind == "string" else column["format"])][:1]
+        wrong += [
+            f"{name}: {text!r} is no {kind}"
+            for text in values
+            if not holds(text, kind, None if kind == "string" else column["format"])
+        ][:1]
         if (column["values"], column["missing"]) != (len(values), missing):
-            wrong.append(f"{name}: {len(values)} values, {missing} missing, not {column['values']}, {column['missing']}")
+            wrong.append(
+                f"{name}: {len(values)} values, {missing} missing, not {column['values']}, {column['missing']}"
+            )
         if column["required"] != (missing == 0):
             wrong.append(f"{name}: required is {column['required']}, {missing} are missing")
         if column["distinct"] != len(set(values)):
@@ -71,7 +77,11 @@ def disagreements(rows: Sequence[Row], table: Mapping) -> list[str]:
             bounds = (min(map(Decimal, values)), max(map(Decimal, values)))
             if bounds != (Decimal(column["least"]), Decimal(column["greatest"])):
                 wrong.append(f"{name}: from {bounds}, not {column['least']}, {column['greatest']}")
-        narrower = [other for other in NARROW if kind == "string" and values and all(holds(text, other, None) for text in values)]
+        narrower = [
+            other
+            for other in NARROW
+            if kind == "string" and values and all(holds(text, other, None) for text in values)
+        ]
         wrong += [f"{name}: every value is {narrower[0]}"] if narrower and not column["question"] else []
     for key in table["keys"]:
         found = {tuple(row[header] for header in key["fields"]) for row in rows}

@@ -149,7 +149,7 @@ def _narrowest(fitting: Sequence[Verdict]) -> Verdict:
 def _sized(verdict: Verdict) -> FieldType:
     """The type; of a decimal as many places as were seen, and digits of the next size in which it is stored."""
     kind = verdict.candidate.field.type
-    if kind.name != "decimal":
+    if kind.name != "decimal" or not verdict.candidate.fraction:
         return kind
     bounds = (verdict.least or "0", verdict.greatest or "0")
     whole = max(len(bound.lstrip("-").partition(".")[0]) for bound in bounds)

@@ -13,6 +13,7 @@ from pratique.documents import read_scalar
 
 _PLAIN: Final = re.compile(r"[^\W\d][\w./-]*")
 _OTHERS: Final = frozenset({"y", "n", "yes", "no", "on", "off"})  # which other readers of YAML take for true and false
+_ESCAPES: Final = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 _BESIDE_MAX: Final = 88  # Limit: a longer line has its comment above
 _WIDTH: Final = 120
 _SHOWN: Final = 40  # characters of a value in a comment
@@ -32,8 +33,19 @@ def scalar(value: Any) -> str:
         plain = _PLAIN.fullmatch(value) and value.isprintable() and value.lower() not in _OTHERS
         if plain and read_scalar(value.lower()) == value.lower():
             return value
-        return json.dumps(value, ensure_ascii=not value.isprintable())
+        return _quoted(value)
     return json.dumps(value)
+
+
+def _quoted(text: str) -> str:
+    """In double quotes, with escapes that YAML has: JSON's pairs of surrogates are none."""
+    return (
+        '"' + "".join(_ESCAPES.get(char) or (char if char.isprintable() else _code(ord(char))) for char in text) + '"'
+    )
+
+
+def _code(number: int) -> str:
+    return f"\\u{number:04x}" if number < 1 << 16 else f"\\U{number:08x}"
 
 
 def flow(value: Any) -> str:
@@ -48,7 +60,7 @@ def flow(value: Any) -> str:
 def quoted(text: str) -> str:
     """A value of the data as a comment shows it: in quotes, on one line, not too long."""
     short = text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
-    return json.dumps(short, ensure_ascii=not short.isprintable())
+    return _quoted(short)
 
 
 def listed(values: Iterable[str], most: int = 6) -> str:
@@ -69,15 +81,16 @@ def laid_out(lines: Sequence[Line]) -> str:
 
 
 def _placed(line: Line, column: int) -> list[str]:
-    beside = f"{line.text:<{column}}  # {line.comment}"
-    if not line.comment:
+    comment = "".join(char if char.isprintable() else " " for char in line.comment)
+    beside = f"{line.text:<{column}}  # {comment}"
+    if not comment:
         return [line.text]
     if not line.text.strip():
-        return [f"{line.text}# {part}" for part in _wrapped(line.comment, _WIDTH - len(line.text) - 2)]
+        return [f"{line.text}# {part}" for part in _wrapped(comment, _WIDTH - len(line.text) - 2)]
     if len(beside) <= _WIDTH and len(line.text) <= max(column, _BESIDE_MAX):
         return [beside]
     indent = " " * (len(line.text) - len(line.text.lstrip()))
-    return [*(f"{indent}# {part}" for part in _wrapped(line.comment, _WIDTH - len(indent) - 2)), line.text]
+    return [*(f"{indent}# {part}" for part in _wrapped(comment, _WIDTH - len(indent) - 2)), line.text]
 
 
 def _wrapped(text: str, width: int) -> list[str]:

@@ -184,7 +184,8 @@ class _Cutting:
     dialect: Dialect
     rows: tuple[tuple[str, ...], ...]  # of those that have the usual number of fields, the header first
     width: int
-    share: float
+    share: float  # of the records from the header on that have so many fields
+    whole: float  # the same of all records
     line: int  # physical, of the header
 
 
@@ -192,7 +193,7 @@ def _table(text: Text, plain: Dialect, limits: ReadLimits, notices: tuple[str, .
     carriage = by_carriage_return(text, limits)
     cuttings = [_cutting(text, replace(plain, delimiter=mark), limits, carriage=carriage) for mark in _MARKS]
     wide = [cutting for cutting in cuttings if cutting.width > 1 and cutting.share >= _LIKELY]
-    found = max(wide, key=lambda cutting: (round(cutting.share, 1), cutting.width), default=cuttings[0])
+    found = max(wide, key=lambda cutting: (round(cutting.whole, 1), cutting.width), default=cuttings[0])
     dialect = found.dialect if found.dialect.delimiter != "," else replace(found.dialect, delimiter=None)
     names = found.rows[0]
     check_width(names, limits.columns_max)
@@ -232,7 +233,7 @@ def _cutting(text: Text, dialect: Dialect, limits: ReadLimits, *, carriage: bool
         raise SourceError(f"no header stands in its first {HEADER_LINES_MAX} lines", hint="remove what stands above it")
     header = next(index for index, (_, row) in enumerate(rows) if len(row) == width)
     share = len(fitting) / (len(cuts) - header)
-    return _Cutting(dialect, tuple(row for _, row in fitting), width, share, fitting[0][0])
+    return _Cutting(dialect, tuple(row for _, row in fitting), width, share, len(fitting) / len(cuts), fitting[0][0])
 
 
 def _is_datum(first: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
