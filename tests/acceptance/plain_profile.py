@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import time
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
@@ -37,7 +38,7 @@ def _decimal(text: str, kind: str, _: str | None) -> bool:
 
 
 def _date(text: str, _: str, form: str | None) -> bool:
-    return bool(datetime.strptime(text, form) if form else date.fromisoformat(text) and len(text) == 10)
+    return bool(time.strptime(text, form) if form else date.fromisoformat(text) and len(text) == 10)
 
 
 _READERS = {
@@ -47,7 +48,7 @@ _READERS = {
     "decimal": _decimal,
     "boolean": lambda text, *_: text in {"true", "false"},
     "date": _date,
-    "datetime": lambda text, _, form: bool(datetime.strptime(text, form) if form else datetime.fromisoformat(text)),
+    "datetime": lambda text, _, form: bool(time.strptime(text, form) if form else datetime.fromisoformat(text)),
 }
 NARROW = ("integer", "decimal(38,19)", "number", "date", "datetime")
 

@@ -133,7 +133,7 @@ def test_a_file_elsewhere_gets_a_connection(root: Path, tmp_path_factory: pytest
     assert len(loaded("orders")) == 4
 
 
-def test_alone_it_makes_a_project_with_a_quarantine(root: Path) -> None:
+def test_alone_it_makes_a_project_with_a_quarantine() -> None:
     """The example runs, and one of its records is held for a reason that is told."""
     done = init()
     assert done.exit_code == 0, done.output
@@ -247,7 +247,7 @@ def test_a_type_that_nearly_all_values_have_is_told_with_the_first_that_has_not(
     columns = profile("id,day\n1,2026-11-02\n2,2026-11-03\n3,2026-02-30\n4,2026-11-03\n")
     assert columns["day"]["nearly"] == {"type": "date", "format": None, "wrong": 1, "example": "2026-02-30"}
     schema = " ".join(Path("schemas/data.yaml").read_text(encoding="utf-8").replace("# ", "").split())
-    assert 'all but 1 are date, such as "2026-02-30" in record 4: write {type: date} to hold it' in schema
+    assert '1 of them is no date: "2026-02-30" in record 4; write {type: date} to hold it' in schema
 
 
 @pytest.mark.parametrize(

@@ -164,9 +164,10 @@ def doubts(table: Table, column: Column) -> Iterator[str]:
         near = column.near
         meant = flow({"type": str(near.type), **({"format": near.format} if near.format else {})})
         place = f" in record {near.ordinal + table.first_number:,}" if table.files == 1 else ""
+        first, them = ("", "it") if near.wrong == 1 else ("the first is ", "them")
         yield (
-            f"all but {near.wrong:,} are {near.type}, such as {quoted(near.example)}{place}: "
-            f"write {meant} to hold {'it' if near.wrong == 1 else 'them'}"
+            f"{near.wrong:,} of them {'is' if near.wrong == 1 else 'are'} no {near.type}: {first}{quoted(near.example)}"
+            f"{place}; write {meant} to hold {them}"
         )
     for word, count in column.odd_words.items():
         yield f"{count:,} times {quoted(word)}: if that means nothing, add missingValues"
@@ -211,7 +212,7 @@ def _check(column: Column) -> tuple[str, str, str] | None:
     if kind == "string" and _is_enum(column):
         values = ", ".join(literal(value) for value, _ in column.values)
         return "values", f"{name} IN ({values})", f"all {column.distinct} values"
-    if kind == "string" and item.format is None and column.longest and not column.question:
+    if kind == "string" and item.format is None and column.longest and not (column.question or column.near):
         return "length", f"length({name}) <= {column.longest}", "the longest text"
     if column.least is None or column.greatest is None or column.distinct < 2 or named_like_a_key(item.name):  # noqa: PLR2004
         return None
