@@ -63,7 +63,9 @@ def american(draw: st.DrawFn) -> list[str]:
 
 def moments(draw: st.DrawFn) -> list[str]:
     """Points in time."""
-    return [str(datetime.fromisoformat("2024-01-01") + timedelta(seconds=draw(st.integers(0, 10**8)))) for _ in range(ROWS)]
+    return [
+        str(datetime.fromisoformat("2024-01-01") + timedelta(seconds=draw(st.integers(0, 10**8)))) for _ in range(ROWS)
+    ]
 
 
 def codes(draw: st.DrawFn) -> list[str]:

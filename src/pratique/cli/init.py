@@ -202,6 +202,8 @@ def _look_at(proposal: Proposal) -> Iterable[str]:
         for column in found.columns:
             for doubt in doubts(found, column):
                 yield f"{found.name}.{column.field.name}: {doubt}"
+    if any(column.near or column.question for found in proposal.tables for column in found.columns):
+        yield "a table keeps its types: after a change of type, load into a new one"
     if proposal.left_out:
         yield f"left out: {'; '.join(proposal.left_out)}"
 
