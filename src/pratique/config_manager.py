@@ -22,7 +22,8 @@ _PREFIX: Final = "PRATIQUE__"
 _DOTENV_LINE: Final = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)")
 _QUOTED: Final = re.compile(r"""(["'])(.*?)\1\s*(?:#.*)?""")
 _MISSING: Final = object()
-_FREE: Final = frozenset({"connections", "monitoring", "alerts", "retry", "service"})  # secrets stay hidden in these
+_UNSERVED: Final = ("monitoring", "alerts", "retry", "service")
+_FREE: Final = frozenset({"connections", *_UNSERVED})  # secrets stay hidden in these
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class ConfigManager:
     def __init__(
         self, environment: str | None = None, root: str | Path | None = None, found: Mistakes | None = None
     ) -> None:
-        self.root = Path(root).resolve() if root is not None else _find_root(Path.cwd())
+        self.root = Path(root).resolve() if root is not None else find_root(Path.cwd())
         chosen = environment or self._variables(Mistakes()).get("PRATIQUE_ENV", ("", ""))[0]
         self.environment = chosen or "dev"
         self._chosen = bool(chosen)
@@ -132,6 +133,11 @@ class ConfigManager:
         typed = {key: item if key in _FREE else reveal(item) for key, item in value.items()}
         parsed = parse(SettingsSpec, typed, layers.where, shown=value)
         mistakes.add(parsed.mistakes)
+        mistakes.add(
+            Mistake(layers.where((key,), True), f"{key} is not served yet", "it does nothing", "not-served", "warning")
+            for key in _UNSERVED
+            if layers.value.get(key)
+        )
         if found is None:
             mistakes.refuse()
         else:
@@ -168,7 +174,7 @@ def _everywhere(place: str) -> Where:
     return lambda path, key=False: place  # noqa: ARG005 - one place for every value
 
 
-def _find_root(start: Path) -> Path:
+def find_root(start: Path) -> Path:
     """The nearest folder upwards that holds `config/`, else `start`."""
     return next((folder for folder in (start, *start.parents) if (folder / "config").is_dir()), start)
 

@@ -7,22 +7,24 @@ a boolean only as `true` or `false`, null only as `null`, `~` or nothing, a numb
 
 from __future__ import annotations
 
+import os
 import re
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from json.decoder import JSONDecodeError, scanstring  # type: ignore[attr-defined]  # the strict string scanner of json
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from pratique.errors import ConfigurationError
-from pratique.mistakes import Mistake, Mistakes, mistakes_of
+from pratique.mistakes import Code, Mistake, Mistakes, mistakes_of
 from pratique.positions import inside
 
 KeyPath = tuple[str | int, ...]
 
 DOCUMENT_BYTES_MAX: Final = 1 << 20  # Limit: people do not write more; a parser in Python needs seconds for it
 DEPTH_MAX: Final = 50  # Limit: far above any real nesting, far below Python's stack
+_NOTES_MAX: Final = 100  # Limit: nobody mends more at once, and looking behind each costs time
 _DIGITS_MAX: Final = 400  # Limit: longer than any double or decimal; int() of Python refuses 4,300
 
 _NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
@@ -82,12 +84,18 @@ class Document:
         place = self._keys.get(path)
         return self.where(path) if place is None else self._told(inside(self._lines, place, str(path[-1]), offset))
 
-    def owner(self, where: str) -> KeyPath:
-        """The key path of the last key or value that begins at `where` (`file:line:column`) or before it."""
-        line, column = (int(part) for part in where.rsplit(":", 2)[1:])
+    def owners(self) -> Callable[[str], KeyPath]:
+        """What gives the key path of the last key or value that begins at a `file:line:column` or before it."""
         known = [(place, path) for places in (self._keys, self._places) for path, place in places.items()]
-        before = [(place, len(path), path) for place, path in known if place <= (line, column)]
-        return max(before, key=lambda item: item[:2])[2] if before else ()
+        known.sort(key=lambda item: (item[0], len(item[1])))
+        starts = [place for place, _ in known]
+
+        def owner(where: str) -> KeyPath:
+            line, column = (int(part) for part in where.rsplit(":", 2)[1:])
+            at = bisect_right(starts, (line, column))
+            return known[at - 1][1] if at else ()
+
+        return owner
 
     def _written(self, path: KeyPath) -> KeyPath:
         """`path`, or the place in `defaults` from which an entry has it."""
@@ -162,29 +170,27 @@ def read_scalar(text: str) -> Any:
 def shown_path(path: Path) -> str:
     """The path as people see it: relative to the current folder where it lies inside."""
     try:
-        return path.resolve().relative_to(Path.cwd()).as_posix()
+        return Path(os.path.realpath(path)).relative_to(Path.cwd()).as_posix()  # `resolve` raises where links go round
     except ValueError:
         return str(path)
 
 
 def _read_text(path: Path, name: str) -> str:
+    facts, hint = {"code": "unreadable"}, "check the path and its rights"
+    if path.exists() and not path.is_file():  # a pipe would be waited for
+        raise ConfigurationError("cannot be read: it is no regular file", where=name, hint=hint, facts=facts)
     try:
         with path.open("rb") as file:
             data = file.read(DOCUMENT_BYTES_MAX + 1)
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        raise ConfigurationError(
-            f"cannot be read: {reason}",
-            where=name,
-            hint="check the path and its rights",
-            facts={"code": "unreadable"},
-        ) from error
+        raise ConfigurationError(f"cannot be read: {reason}", where=name, hint=hint, facts=facts) from error
     if len(data) > DOCUMENT_BYTES_MAX:
         raise ConfigurationError(
             "the file is larger than 1 MiB",
             where=name,
             hint="split it: one file per schema or pipeline",
-            facts={"code": "unreadable"},
+            facts=facts,
         )
     try:
         return data.decode("utf-8-sig")
@@ -192,7 +198,7 @@ def _read_text(path: Path, name: str) -> str:
         before = data[: error.start]
         place = f"{name}:{before.count(10) + 1}:{error.start - before.rfind(10)}"
         raise ConfigurationError(
-            "this byte is not UTF-8", where=place, hint="save the file as UTF-8", facts={"code": "unreadable"}
+            "this byte is not UTF-8", where=place, hint="save the file as UTF-8", facts=facts
         ) from error
 
 
@@ -202,19 +208,23 @@ class _Reader:
     def __init__(self, name: str, text: str, found: Mistakes) -> None:
         self.name = name
         self.found = found
+        self.notes = 0
         self.lines = text.splitlines()
         self.places: dict[KeyPath, tuple[int, int]] = {}
         self.keys: dict[KeyPath, tuple[int, int]] = {}
         self.texts: dict[KeyPath, str] = {}
 
-    def fail(self, message: str, place: tuple[int, int], hint: str, code: str = "syntax") -> NoReturn:
+    def fail(self, message: str, place: tuple[int, int], hint: str, code: Code = "syntax") -> NoReturn:
         """Refuse the file: nothing that follows can be understood."""
         where = f"{self.name}:{place[0]}:{place[1]}"
         raise ConfigurationError(message, where=where, hint=hint, facts={"code": code})
 
-    def note(self, message: str, place: tuple[int, int], hint: str, code: str = "syntax") -> None:
+    def note(self, message: str, place: tuple[int, int], hint: str, code: Code = "syntax") -> None:
         """Note a mistake after which the file can be read on."""
         self.found.add([Mistake(f"{self.name}:{place[0]}:{place[1]}", message, hint, code)])
+        self.notes += 1
+        if self.notes == _NOTES_MAX:
+            self.fail("so many mistakes that the file is read no further", place, "mend those that are told")
 
     def enter(self, path: KeyPath, place: tuple[int, int]) -> None:
         self.places[path] = place

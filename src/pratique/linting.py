@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from pratique.config_manager import ConfigManager, config_files
+from pratique.config_manager import config_files, find_root
 from pratique.documents import shown_path
 from pratique.errors import ConfigurationError
 from pratique.mistakes import Mistake, Mistakes
@@ -41,11 +42,12 @@ class LintReport:
 def lint(root: str | Path | None = None, environment: str | None = None, paths: Sequence[Path] = ()) -> LintReport:
     """Every mistake of every file of a project, in one environment or, if none is given, in all of them.
 
-    `paths` (files or folders of the project) narrow what is told, not what is looked at. Raises ConfigurationError for
-    a path that holds no file of the project. Nothing is opened but the project's own files and secret files.
+    `paths` (files or folders of the project) narrow what is told, not what is looked at. Nothing is opened but the
+    project's own files and secret files. Raises ConfigurationError where there is no project, and for a path that
+    holds no file of it.
     """
     found = Mistakes()
-    folder = ConfigManager(environment, root, Mistakes()).root
+    folder = Path(root).resolve() if root is not None else find_root(Path.cwd())
     environments = [environment] if environment else [*sorted(config_files(folder, Mistakes()).keys() - {"default"})]
     used: set[str] = set()
     for name in environments or [""]:
@@ -53,6 +55,13 @@ def lint(root: str | Path | None = None, environment: str | None = None, paths: 
         used |= _pipelines(project, found)
     _schemas(project, used, found)
     files = _files(folder, found)
+    if not files:
+        raise ConfigurationError(
+            "there is no project here: no file in config/, pipelines/ or schemas/",
+            where=str(folder),
+            hint="go to the folder of a project, or name it: pratique lint --project DIR",
+            facts={"code": "file"},
+        )
     wanted = _wanted(files, paths)
     shown = {shown_path(path) for path in wanted}
     told = [mistake for mistake in found if not paths or mistake.file in shown]
@@ -111,9 +120,9 @@ def _files(root: Path, found: Mistakes) -> list[Path]:
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():
             if path.name.startswith(".") or (path.is_dir() and (name, path.name) == ("pipelines", _TESTS)):
                 continue
-            if path.is_file() and path.suffix in _SUFFIXES:
+            if path.suffix in _SUFFIXES and not path.is_dir():
                 files.append(path)
-            elif path.is_dir() or path.suffix not in _BESIDE:
+            elif path.suffix not in _SUFFIXES and (path.is_dir() or path.suffix not in _BESIDE):
                 message = f"{'this folder' if path.is_dir() else 'this file'} is not read"
                 hint = f"{name}/ holds files NAME.yaml, without folders; move or rename it"
                 found.add([Mistake(f"{shown_path(path)}", message, hint, "file", "warning")])
@@ -122,16 +131,23 @@ def _files(root: Path, found: Mistakes) -> list[Path]:
 
 def _wanted(files: list[Path], paths: Iterable[Path]) -> list[Path]:
     """The files that lie at or under one of `paths`; all if there are none."""
-    asked = [path.resolve() for path in paths]
+    asked = [_real(path) for path in paths]
     for path in asked:
-        if not any(path == file.resolve() or path in file.resolve().parents for file in files):
+        if not any(_lies(file, path) for file in files):
             raise ConfigurationError(
                 f"{shown_path(path)} holds no file of this project",
                 where=shown_path(path),
                 hint="give a file or folder under config/, pipelines/ or schemas/; `--project DIR` for another project",
+                facts={"code": "file"},
             )
-    return [
-        file
-        for file in files
-        if not asked or any(path == file.resolve() or path in file.resolve().parents for path in asked)
-    ]
+    return [file for file in files if not asked or any(_lies(file, path) for path in asked)]
+
+
+def _real(path: Path) -> Path:
+    return Path(os.path.realpath(path))
+
+
+def _lies(file: Path, at: Path) -> bool:
+    """True if the file is, or lies under, the path `at`."""
+    real = _real(file)
+    return at == real or at in real.parents

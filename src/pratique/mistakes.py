@@ -12,7 +12,12 @@ from pratique.errors import ConfigurationError
 
 Level = Literal["error", "warning"]
 
-CODES: Final[dict[str, str]] = {  # stable: people write them into their tools
+Code = Literal[
+    "unreadable", "syntax", "duplicate", "file", "unknown-key", "missing-key", "type", "value",
+    "unknown-name", "rule", "pattern", "conflict", "reference", "not-served", "secret", "unused",
+]  # fmt: skip
+
+CODES: Final[dict[Code, str]] = {  # stable: people write them into their tools
     "unreadable": "a file that cannot be read, or is not UTF-8 text",
     "syntax": "not valid YAML or JSON, or a part of YAML that is not read",
     "duplicate": "a key, a name, a version or a table that stands twice",
@@ -44,7 +49,7 @@ class Mistake:
     where: str
     message: str
     hint: str = ""
-    code: str = "value"
+    code: Code = "value"
     level: Level = "error"
     length: int = 0
 
@@ -89,7 +94,8 @@ class Mistakes:
         """Take mistakes that were found together: two of them may stand at one place."""
         new = [mistake for mistake in mistakes if not mistake.column or mistake.where not in self._told]
         self._found |= dict.fromkeys(new)
-        self._told |= {mistake.where for mistake in new}
+        # A secret that is not known here hides what only its value could tell; another warning hides no error.
+        self._told |= {mistake.where for mistake in new if mistake.level == "error" or mistake.code == "secret"}
 
     @contextmanager
     def caught(self) -> Iterator[None]:

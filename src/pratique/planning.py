@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal, NoReturn, TypeVar, cast
 
 from pratique.config_manager import ConfigManager
 from pratique.documents import KeyPath
-from pratique.mistakes import Mistake, Mistakes, refuse
+from pratique.mistakes import Code, Mistake, Mistakes, refuse
 from pratique.model import LINEAGE_COLUMNS, Disposition
 from pratique.schema import Dialect, Reference, Schema
 
@@ -153,7 +153,7 @@ class Planner:
             return step()
         return otherwise
 
-    def _fail(self, message: str, path: KeyPath, hint: str = "", code: str = "conflict", word: str = "") -> NoReturn:
+    def _fail(self, message: str, path: KeyPath, hint: str = "", code: Code = "conflict", word: str = "") -> NoReturn:
         """Refuse what stands at `path`, or the `word` in it."""
         where = self._document.inside(path, word) if word else self._document.where(path)
         refuse([Mistake(where, message, hint, code, length=len(word))])

@@ -92,7 +92,7 @@ def test_a_schema_is_shown_as_records_are_judged() -> None:
         "  net      decimal(9,2)   = amount / 1.19\n"
         "  email    string         E-Mail | Mail    hash\n"
         "\n"
-        "  rule               severity    judges     what is told of a record that fails\n"
+        "  rule               severity    judges     told if it fails\n"
         "  id.type            quarantine  row        not integer\n"
         "  id.required        quarantine  row        required, but missing\n"
         "  amount.type        quarantine  row        not decimal(12,2)\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -213,6 +214,21 @@ def test_warnings_are_no_mistakes_unless_strict(root: Path) -> None:
     assert lint("--strict").exit_code == 2
 
 
+def test_settings_that_do_nothing_yet_are_told(root: Path) -> None:
+    """Settings of features that are not built yet are taken, and told as warnings."""
+    write(root, {"config/default.yaml": PLAIN["config/default.yaml"] + "alerts: {mail: a@b.example}\nretry: {}\n"})
+    assert [(item["line"], item["code"], item["level"]) for item in found()] == [(2, "not-served", "warning")]
+
+
+def test_a_folder_without_a_project_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing to check is no success: exit 2, and how to name the folder."""
+    monkeypatch.chdir(tmp_path)
+    result = lint()
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "there is no project here" in result.stderr
+    assert "--project" in result.stderr
+
+
 def test_a_reference_keeps_a_schema_in_use(root: Path) -> None:
     """A parent that only a reference names is used."""
     write(root, {"schemas/teams.yaml": "fields: {id: integer}\n"})
@@ -323,3 +339,49 @@ def test_no_damage_ends_in_a_traceback(root: Path) -> None:
                 assert result.exit_code in {0, 2}, f"{name}:{at + 1}: {other!r}: {result.output}"
                 json.loads(result.stdout)
         write(root, {name: text})
+
+
+def test_files_that_are_none(root: Path) -> None:
+    """Links that go round or nowhere, pipes, folders, bytes that are no text: each is told at its name, none is waited for."""
+    (root / "pipelines" / "round.yaml").symlink_to("round.yaml")
+    (root / "config" / "gone.yaml").symlink_to("nowhere.yaml")
+    (root / "schemas" / "folder.yaml").mkdir()
+    os.mkfifo(root / "schemas" / "pipe.yaml")
+    (root / "schemas" / "bytes.yaml").write_bytes(bytes(range(256)))
+    told = found()
+    assert {item["code"] for item in told} == {"unreadable"}
+    assert sorted(str(item["file"]).rpartition("/")[2] for item in told) == [
+        "bytes.yaml",
+        "folder.yaml",
+        "nowhere.yaml",
+        "pipe.yaml",
+        "round.yaml",
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "fields:\n" + "  a: integer\n" * 20_000,
+        "fields:\n" + "".join(f"  f{number}: {{typ: integer}}\n" for number in range(500)),
+        "fields: {a: integer}\nchecks:\n" + "".join(f"  c{number}: b{number} > 0\n" for number in range(500)),
+    ],
+    ids=["one key", "unknown keys", "rules"],
+)
+def test_very_many_mistakes_are_told_in_time(root: Path, text: str) -> None:
+    """Hundreds of mistakes in one file take seconds, not minutes; after 100 repeated keys the file is read no further."""
+    write(root, {"schemas/users.yaml": text})
+    begun = time.monotonic()
+    assert len(found()) in {100, 500}
+    assert time.monotonic() - begun < 30
+
+
+def test_versions_are_checked_each(root: Path) -> None:
+    """Every document of a file is read, whatever is wrong with those before it."""
+    write(
+        root,
+        {
+            "schemas/users.yaml": "fields: {id: intger}\n---\nversion: 2\nfields: {id: {typ: integer}}\n---\nversion: 2\nfields: {id: }\n"
+        },
+    )
+    assert [(item["line"], item["code"]) for item in found()] == [(1, "value"), (4, "unknown-key"), (6, "duplicate")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -84,12 +85,17 @@ def _line(mistake: Mistake) -> str | None:
     if path.suffix not in _QUOTED_SUFFIXES or not mistake.line:
         return None
     try:
-        if path.stat().st_size > _QUOTED_BYTES_MAX:
-            return None
-        lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
+        status = path.stat()
+        lines = _lines(path, status.st_mtime_ns, status.st_size)
     except OSError:
         return None
     return lines[mistake.line - 1] if mistake.line <= len(lines) else ""
+
+
+@lru_cache(maxsize=1)  # mistakes come file by file
+def _lines(path: Path, _changed: int, size: int) -> list[str]:
+    """Give the lines of a file as it is now; none if it is no document of ours."""
+    return [] if size > _QUOTED_BYTES_MAX else path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
 
 
 def _quote(mistake: Mistake, width: int, colour: str, *, color: bool) -> list[str]:

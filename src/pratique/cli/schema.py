@@ -103,9 +103,9 @@ def show(*, name: str, environment: str | None, root: Path | None, color: str, a
     console.out("\n".join(table(("field", "type", "from", ""), rows, console.width)))
     console.out("")
     told = [(shown(rule.name), rule.severity, rule.scope, "") for rule in judged]
-    header, *lines = table(("rule", "severity", "judges", "what is told of a record that fails"), told, console.width)
+    header, *lines = table(("rule", "severity", "judges", "told if it fails"), told, console.width)
     console.out(header)
-    begin = header.index("what")
+    begin = header.index("told")
     for line, rule in zip(lines, judged, strict=True):
         console.out("\n".join(hanging(left(line, begin), _rule_text(rule), console.width)))
     if found.filter:

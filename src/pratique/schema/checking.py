@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from pratique.documents import KeyPath
 from pratique.errors import ConfigurationError
-from pratique.mistakes import Mistake, Mistakes, mistakes_of, refuse
+from pratique.mistakes import Code, Mistake, Mistakes, mistakes_of, refuse
 from pratique.model import LINEAGE_COLUMNS
 from pratique.schema.expression import near
 from pratique.schema.fields import Field, Reference, Schema
@@ -160,7 +160,7 @@ def _field(item: Field, schema: Schema) -> Iterator[Mistake]:
     kind = item.type.name
 
     def wrong(
-        word: str, message: str, hint: str = "", code: str = "conflict", *, key: bool = False, index: int | None = None
+        word: str, message: str, hint: str = "", code: Code = "conflict", *, key: bool = False, index: int | None = None
     ) -> Mistake:
         path: KeyPath = ("fields", item.name, word, *([] if index is None else [index]))
         return Mistake(schema.place(path, key=key), f"`{item.name}`: {message}", hint, code)

@@ -93,6 +93,8 @@ _NODES = (
 _VALUES = ("Literal", "Add", "Sub", "Mul", "Div", "Mod", "Neg", "DPipe", "Interval", "Null", "Tuple", "AggFunc")
 _TRUTHS = ("LogicalAnd", "LogicalOr")
 
+_HINT = "a rule is one condition over fields, such as `amount >= 0`"
+
 Scope = Literal["row", "set", "value"]
 
 
@@ -174,7 +176,7 @@ class _Reader:
         """The error about so many characters of the text, which is the whole of it if `offset` is 0."""
         begin = self.start + offset
         facts = {"code": "rule", "offset": begin, "length": length}
-        return ConfigurationError(message, hint=hint, where=place(self.where, begin), facts=facts)
+        return ConfigurationError(message, hint=hint or _HINT, where=place(self.where, begin), facts=facts)
 
     def read(self) -> Expression:
         if len(self.text) > LENGTH_MAX or "\0" in self.text:
@@ -418,9 +420,9 @@ class _Reader:
                 node.set("expression", exp.Nullif(this=node.expression, expression=exp.Literal.number(0)))
             return str(tree.sql(dialect="duckdb", identify=True))
         except (SqlglotError, RecursionError, AttributeError, ValueError, IndexError) as error:
-            hint, token = "a rule is one condition over fields, such as `amount >= 0`", self._stuck(error)
+            token = self._stuck(error)
             offset, length = (token.start, token.end + 1 - token.start) if token else (0, len(self.text.rstrip()))
-            raise self.error(f"cannot be read: `{_clip(self.text.strip())}`", offset, hint, length) from error
+            raise self.error(f"cannot be read: `{_clip(self.text.strip())}`", offset, "", length) from error
 
     def _stuck(self, error: Exception) -> Any:
         """The token at which the parser gave up, as far as it says that."""

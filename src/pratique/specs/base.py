@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 import re
 import typing
@@ -14,7 +15,7 @@ from typing import Annotated, Any, Final, Generic, NoReturn, Protocol, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints, ValidationError
 
 from pratique.documents import KeyPath
-from pratique.mistakes import Mistake, refuse
+from pratique.mistakes import Code, Mistake, refuse
 from pratique.secrets import Secret
 
 NAME_PATTERN: Final = r"^[a-z0-9][a-z0-9_-]{0,63}$"
@@ -107,9 +108,10 @@ def parse(
         missing = {str(item["loc"][0]) for item in errors if len(item["loc"]) == 1 and item["type"] == "missing"}
         if (() in found and not (missing and missing <= stand_ins.keys())) or not isinstance(value, dict):
             return Parsed(None, tuple(mistakes.values()), frozenset(wrong))
+        value = copy.deepcopy(value)
         for path in found:
-            value = _without(value, path, entries)
-        value = {**value, **{key: stand_ins[key] for key in missing}}
+            _leave_out(value, path, entries)
+        value.update({key: stand_ins[key] for key in missing})
         wrong |= (found.keys() - {()}) | {(key,) for key in missing}
 
 
@@ -119,15 +121,14 @@ def _place_of(value: Any, item: Any) -> KeyPath:
     return next((path[:at] for at, part in enumerate(path) if isinstance(part, int)), path)
 
 
-def _without(value: Any, path: KeyPath, entries: str = "") -> Any:
-    if not path or not isinstance(value, dict) or path[0] not in value:
-        return value
-    rest = {key: item for key, item in value.items() if key != path[0]}
-    if len(path) == 1:
-        return rest
-    if path[0] == entries and len(path) == 2 and value[entries][path[1]] != {}:  # noqa: PLR2004 - the entry itself
-        return {**value, entries: {**value[entries], path[1]: {}}}
-    return {**value, path[0]: _without(value[path[0]], path[1:])}
+def _leave_out(value: Any, path: KeyPath, entries: str) -> None:
+    for part in path[:-1]:
+        value = value.get(part) if isinstance(value, dict) else None
+    if isinstance(value, dict) and path and path[-1] in value:
+        if path[:-1] == (entries,) and value[path[-1]] != {}:
+            value[path[-1]] = {}
+        else:
+            del value[path[-1]]
 
 
 def _follows(path: KeyPath, wrong: set[KeyPath]) -> bool:
@@ -170,7 +171,7 @@ def _explain(model: type[Spec], root: Any, item: Any, where: Where) -> Mistake:
     return Mistake(where(path, False), *_explain_value(kind, context, str(item["msg"]), shown, value))
 
 
-def _explain_value(kind: str, context: Any, told: str, shown: str, value: Any) -> tuple[str, str, str]:
+def _explain_value(kind: str, context: Any, told: str, shown: str, value: Any) -> tuple[str, str, Code]:
     """What is wrong with a value at the key path `shown`, what to do, and its code."""
     if kind in {"too_short", "string_too_short"}:
         return f"{shown} is empty", "write at least one entry, or leave it out", "value"
@@ -181,7 +182,7 @@ def _explain_value(kind: str, context: Any, told: str, shown: str, value: Any) -
     expected = _EXPECTED.get(kind) or told.removeprefix("Input should be ")
     expected = expected.replace("greater than or equal to", "at least").replace("less than or equal to", "at most")
     hint = "put it in quotes" if kind == "string_type" and isinstance(value, int | float | bool) else ""
-    code = "type" if kind.endswith("_type") else "value"
+    code: Code = "type" if kind.endswith("_type") else "value"
     return f"{shown}: expected {expected}, found {_show(value)}", hint or _HINTS.get(kind, f"write {expected}"), code
 
 

@@ -46,7 +46,8 @@ def read_pipeline(document: Document, found: Mistakes) -> PipelineFile | None:
     later, notices = [*_later(parsed.spec, document)], [*_notices(parsed.spec, document)]
     found.add([*later, *notices])
     messages = tuple(dict.fromkeys(notice.message for notice in notices))
-    unserved = {document.owner(mistake.where)[:2] for mistake in later}
+    owner = document.owners()
+    unserved = {owner(mistake.where)[:2] for mistake in later}
     return PipelineFile(parsed.spec, document, parsed.wrong | unserved, messages)
 
 

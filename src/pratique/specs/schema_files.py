@@ -88,17 +88,23 @@ def read_schema(document: Document, name: str, version: int | None, found: Mista
     if spec is None:
         return None
     checks = (_identity, _fields, _keys, _required, _names, _later)
-    own = [mistake for look in checks for mistake in look(spec, document, name, version)]
-    found.add(mistake for mistake in own if not _in_doubt(mistake, document, parsed.wrong))
     schema = _schema(spec, document, name, version)
-    found.add(mistake for mistake in mistakes(schema) if not _in_doubt(mistake, document, parsed.wrong))
+    own = [mistake for look in checks for mistake in look(spec, document, name, version)]
+    found.add(_sure(own, document, parsed.wrong))
+    found.add(_sure(mistakes(schema), document, parsed.wrong))
     return schema
 
 
-def _in_doubt(mistake: Mistake, document: Document, wrong: frozenset[KeyPath]) -> bool:
-    """True if it stands in an entry of which a part was left out, because that is wrong: it may only follow from it."""
-    owner = document.owner(mistake.where) if mistake.column else ()
-    return any(owner[: len(path[:2])] == path[:2] for path in wrong)
+def _sure(mistakes: list[Mistake], document: Document, wrong: frozenset[KeyPath]) -> list[Mistake]:
+    """Those that do not stand in an entry of which a part was left out as wrong: they may only follow from that."""
+    if not wrong:
+        return mistakes
+    owner, doubted = document.owners(), {path[:2] for path in wrong}
+    return [
+        mistake
+        for mistake in mistakes
+        if not mistake.column or doubted.isdisjoint({owner(mistake.where)[:1], owner(mistake.where)[:2]})
+    ]
 
 
 def _merged(document: Document) -> Any:
