@@ -118,7 +118,6 @@ def _fetched(root: Path, url: str, console: Console, *, private: bool, force: bo
             f"{shown_path(target)} is there already: nothing was fetched",
             hint=f"pratique init {shown_path(target)} uses it; --force fetches it again",
         )
-    target.parent.mkdir(parents=True, exist_ok=True)
     console.err(f"fetching {shown(url)} into {shown_path(target)}, at most {DOWNLOAD_BYTES_MAX >> 30} GiB")
     size = download(url, target, private=private)
     console.err(f"fetched {size:,} bytes")

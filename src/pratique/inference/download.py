@@ -42,6 +42,7 @@ def download(url: str, target: Path, *, private: bool, most: int = DOWNLOAD_BYTE
     opener = urllib.request.build_opener(*handlers)
     part = target.with_name(f".{target.name}.part")
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         with opener.open(url, timeout=_SECONDS) as answer, part.open("wb") as file:
             size = _copied(answer, file, most)
             file.flush()

@@ -48,7 +48,7 @@ def files_of(target: Path, limits: ReadLimits, workspace: Path) -> tuple[list[Fi
         return [_one(target, limits, workspace)], []
     found: list[Files] = []
     left_out: list[str] = []
-    for path in sorted(target.iterdir()):
+    for path in _listed(target):
         if path.name.startswith("."):
             continue
         if path.is_dir() or format_of(path.name) is None:
@@ -66,6 +66,15 @@ def files_of(target: Path, limits: ReadLimits, workspace: Path) -> tuple[list[Fi
             hint="give a folder of CSV, JSON or Parquet files",
         )
     return _named(_grouped(found)), left_out
+
+
+def _listed(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError as error:
+        raise SourceError(
+            f"it cannot be listed: {error.strerror}", where=str(folder), hint="make it readable"
+        ) from error
 
 
 def _one(path: Path, limits: ReadLimits, workspace: Path) -> Files:
