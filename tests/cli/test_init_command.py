@@ -167,70 +167,100 @@ def test_the_first_test_names_records_that_do_what_it_says(root: Path) -> None:
     assert '"rule": "born.type"' in run.stdout.replace('":"', '": "')
 
 
+def columns_of(cases: dict[tuple[str, ...], object], *options: str) -> list[dict]:
+    """One file with a column for each case, at which init looks, and of which a run holds nothing."""
+    rows = max(map(len, cases))
+    lines = [";".join(f"x{number}" for number in range(len(cases))) + ";t"]
+    lines += [";".join([*(case[min(row, len(case) - 1)] for case in cases), "text"]) for row in range(rows)]
+    found = profile("\n".join([*lines, ""]), *options)
+    run = CliRunner().invoke(program, ["run", "data", "--json", "--strict"])
+    assert run.exit_code == 0, run.stdout
+    return [found[f"x{number}"] for number in range(len(cases))]
+
+
+UNTOLD = {
+    ("01/02/2024", "03/04/2024"): ("string", None),
+    ("01/02/2024", "13/04/2024"): ("date", "%d/%m/%Y"),
+    ("01/02/2024", "04/13/2024"): ("date", "%m/%d/%Y"),
+    ("01/02/2024 10:00", "03/04/2024 11:30"): ("string", None),
+    ("1.234", "5.678"): ("string", None),
+    ("1,234", "5,678"): ("string", None),
+    ("1.234", "5.6"): ("decimal(9,3)", None),
+    ("1.234", "0.678"): ("decimal(9,3)", None),
+    ("1.234", "1.234.567"): ("integer", None),
+    ("1.234,50", "7,25"): ("decimal(9,2)", None),
+    ("1,234.50", "7.25"): ("decimal(9,2)", None),
+    ("1 234,5", "7,25"): ("decimal(9,2)", None),
+}
+DAY_FIRST = {
+    ("01/02/2024", "03/04/2024"): ("date", "%d/%m/%Y"),
+    ("01/02/2024 10:00", "03/04/2024 11:30"): ("datetime", "%d/%m/%Y %H:%M"),
+    ("01/02/2024", "04/13/2024"): ("date", "%m/%d/%Y"),
+}
+MONTH_FIRST = {
+    ("01/02/2024", "03/04/2024"): ("date", "%m/%d/%Y"),
+    ("01/02/2024", "13/04/2024"): ("date", "%d/%m/%Y"),
+}
+POINT = {("1.234", "5.678"): ("decimal(9,3)", None), ("1,234", "5,678"): ("integer", None)}
+COMMA = {("1.234", "5.678"): ("integer", None), ("1,234", "5,678"): ("decimal(9,3)", None)}
+
+
 @pytest.mark.parametrize(
-    ("values", "options", "expected"),
+    ("options", "cases"),
     [
-        (["01/02/2024", "03/04/2024"], [], ("string", None)),
-        (["01/02/2024", "13/04/2024"], [], ("date", "%d/%m/%Y")),
-        (["01/02/2024", "04/13/2024"], [], ("date", "%m/%d/%Y")),
-        (["01/02/2024", "03/04/2024"], ["--dates", "day-first"], ("date", "%d/%m/%Y")),
-        (["01/02/2024", "03/04/2024"], ["--dates", "month-first"], ("date", "%m/%d/%Y")),
-        (["01/02/2024", "13/04/2024"], ["--dates", "month-first"], ("date", "%d/%m/%Y")),
-        (["01/02/2024 10:00", "03/04/2024 11:30"], ["--dates", "day-first"], ("datetime", "%d/%m/%Y %H:%M")),
-        (["1.234", "5.678"], [], ("string", None)),
-        (["1.234", "5.678"], ["--decimals", "point"], ("decimal(9,3)", None)),
-        (["1.234", "5.678"], ["--decimals", "comma"], ("integer", None)),
-        (["1.234", "5.6"], [], ("decimal(9,3)", None)),
-        (["1.234", "0.678"], [], ("decimal(9,3)", None)),
-        (["1.234", "1.234.567"], [], ("integer", None)),
-        (["1.234,50", "7,25"], [], ("decimal(9,2)", None)),
-        (["1,234.50", "7.25"], [], ("decimal(9,2)", None)),
-        (["1 234,5", "7,25"], [], ("decimal(9,2)", None)),
+        ((), UNTOLD),
+        (("--dates", "day-first"), DAY_FIRST),
+        (("--dates", "month-first"), MONTH_FIRST),
+        (("--decimals", "point"), POINT),
+        (("--decimals", "comma"), COMMA),
     ],
 )
 def test_two_ways_to_read_are_told_apart_by_all_records_or_asked(
-    values: list[str], options: list[str], expected: tuple[str, str | None]
+    options: tuple[str, ...], cases: dict[tuple[str, ...], tuple[str, str | None]]
 ) -> None:
     """What one record excludes is excluded; what none does stays text until somebody says what is meant."""
-    text = "x;y\n" + "".join(f"{value};a\n" for value in values)
-    column = profile(text, *options)["x"]
-    assert (column["type"], column["format"]) == expected
-    assert (column["question"] is None) == (expected[0] != "string")
-    run = CliRunner().invoke(program, ["run", "data", "--json", "--strict"])
-    assert run.exit_code == 0, run.stdout
+    found = columns_of(dict(cases), *options)
+    assert {case: (column["type"], column["format"]) for case, column in zip(cases, found, strict=True)} == cases
+    assert [column["question"] is not None for column in found] == [kind == "string" for kind, _ in cases.values()]
 
 
-@pytest.mark.parametrize(
-    ("values", "kind"),
-    [
-        (["1", "2", "-3"], "integer"),
-        (["01067", "80331"], "string"),
-        (["+49", "+44"], "string"),
-        (["9223372036854775808", "1"], "decimal(38,0)"),
-        (["9" * 39, "1"], "string"),
-        (["0.5", "12.25"], "decimal(9,2)"),
-        (["1e5", "2.5"], "number"),
-        (["0.123456", "1.5"], "number"),
-        (["true", "false"], "boolean"),
-        (["yes", "no"], "boolean"),
-        (["yes", "maybe"], "string"),
-        (["1", "0"], "integer"),
-        (["2026-11-02", "2024-02-29"], "date"),
-        (["2026-11-02", "2026-02-30"], "string"),
-        (["2026-11-02 10:00:00", "2026-11-02T11:00"], "datetime"),
-        (["2026-11-02T10:00:00Z", "2026-11-02T11:00:00+02:00"], "datetime"),
-        (["10:00", "23:59:59"], "time"),
-        (["3 Nov 2026", "12 Feb 2026"], "date"),
-        (["8d3f2f1e-0000-4000-8000-000000000001", "8d3f2f1e-0000-4000-8000-000000000002"], "uuid"),
-        (["", ""], "string"),
-    ],
-)
-def test_a_type_is_what_all_values_have(values: list[str], kind: str) -> None:
+TYPES = {
+    ("1", "2", "-3"): "integer",
+    ("01067", "80331"): "string",
+    ("+49", "+44"): "string",
+    ("9223372036854775808", "1"): "decimal(38,0)",
+    ("9" * 39, "1"): "string",
+    ("0.5", "12.25"): "decimal(9,2)",
+    ("1e5", "2.5"): "number",
+    ("0.123456", "1.5"): "number",
+    ("true", "false"): "boolean",
+    ("yes", "no"): "boolean",
+    ("yes", "yes"): "string",
+    ("yes", "maybe"): "string",
+    ("1", "0"): "integer",
+    ("2026-11-02", "2024-02-29"): "date",
+    ("2026-11-02", "2026-02-30"): "string",
+    ("2026-11-02 10:00:00", "2026-11-02T11:00"): "datetime",
+    ("2026-11-02T10:00:00Z", "2026-11-02T11:00:00+02:00"): "datetime",
+    ("10:00", "23:59:59"): "time",
+    ("3 Nov 2026", "12 Feb 2026"): "date",
+    ("8d3f2f1e-0000-4000-8000-000000000001", "8d3f2f1e-0000-4000-8000-000000000002"): "uuid",
+    ("a@example.org", "b.c@mail.example.org"): "string email",
+    ("https://example.org/a", "ftp://example.org"): "string uri",
+    ("10.0.0.1", "192.168.1.254"): "string ipv4",
+    ("", ""): "string",
+    (" 1 ", "2"): "integer",
+}
+
+
+def test_a_type_is_what_all_values_have() -> None:
     """By elimination over all records, and a run loads every one of them."""
-    text = "x;y\n" + "".join(f"{value};a\n" for value in values)
-    assert profile(text)["x"]["type"] == kind
-    run = CliRunner().invoke(program, ["run", "data", "--json", "--strict"])
-    assert run.exit_code == 0, run.stdout
+    found = columns_of(dict(TYPES))
+    named = [
+        f"{column['type']} {column['format']}" if column["type"] == "string" and column["format"] else column["type"]
+        for column in found
+    ]
+    assert dict(zip(TYPES, named, strict=True)) == TYPES
 
 
 def test_words_for_what_is_missing_are_proposed_in_columns_of_a_type() -> None:
