@@ -88,6 +88,21 @@ _T = TypeVar("_T")
 SchemaOf = Callable[[str, str, Mistakes], Schema | None]  # of a reference such as `sales@2`, its place, what is found
 
 
+def format_of(path: str) -> FileFormat | None:
+    """The format that the suffix of a path says, perhaps under that of a packing; None if it says none."""
+    return _FORMATS.get(_suffix(path))
+
+
+def is_served_later(path: str) -> bool:
+    """Whether the suffix of a path says a format or a packing that is not read yet."""
+    return _suffix(path) in _LATER_SUFFIXES
+
+
+def _suffix(path: str) -> str:
+    suffix = Path(path).suffix.lower()
+    return Path(path).with_suffix("").suffix.lower() if suffix in _PACKINGS else suffix  # `orders.csv.gz` is CSV
+
+
 class Planner:
     """Resolves one pipeline file."""
 
@@ -239,9 +254,7 @@ class Planner:
                 )
 
     def _format(self, name: str, spec: SourceSpec, path: str) -> FileFormat:
-        suffix = Path(path).suffix.lower()
-        if suffix in _PACKINGS:  # `orders.csv.gz` is CSV
-            suffix = Path(path).with_suffix("").suffix.lower()
+        suffix = _suffix(path)
         if suffix in _LATER_SUFFIXES:
             served = ", ".join(sorted(_FORMATS))
             message = f"sources.{name}: {suffix} files are not served yet"

@@ -19,6 +19,7 @@ from pratique.errors import ConfigurationError, InternalError, InterruptedRunErr
 from pratique.secrets import hide_secrets
 
 _COMMANDS: Final[dict[str, tuple[str, str]]] = {  # name -> (module:attribute, what it does)
+    "init": ("pratique.cli.init:command", "Write a project for your files, and run it; alone, a small example."),
     "run": ("pratique.cli.run:run", "Run pipelines: read, judge, load or quarantine, account."),
     "runs": ("pratique.cli.runs:runs", "List the latest runs, or show one in full."),
     "lint": ("pratique.cli.lint:command", "Find every mistake in a project's files, and say how to mend it."),
@@ -32,6 +33,7 @@ _COMMANDS: Final[dict[str, tuple[str, str]]] = {  # name -> (module:attribute, w
 }
 _EPILOG: Final = """\b
 Examples:
+  pratique init orders.csv              a project out of a file, and its first run
   pratique run                          all pipelines, in order of name
   pratique run shop_daily --env prod    one pipeline with the settings of prod
   pratique run shop_daily --dry-run     judge and report, write nothing

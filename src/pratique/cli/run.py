@@ -73,7 +73,7 @@ def run(
     codes = []
     for name in names:
         codes.append(
-            _run_one(
+            run_named(
                 project,
                 name,
                 console,
@@ -88,8 +88,15 @@ def run(
     raise click.exceptions.Exit(worst(codes))
 
 
-def _run_one(
-    project: Project, name: str, console: Console, options: str, *, dry_run: bool, strict: bool, as_json: bool
+def run_named(
+    project: Project,
+    name: str,
+    console: Console,
+    options: str = "",
+    *,
+    dry_run: bool = False,
+    strict: bool = False,
+    as_json: bool = False,
 ) -> int:
     """Run one pipeline and tell about it; an error that stops it before it begins is told in the same place."""
     logged = project.config.settings.logging.format == "json"  # then stderr is the log's, for machines
