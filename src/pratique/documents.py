@@ -411,10 +411,11 @@ def resolve_secrets(
     if not isinstance(value, str) or "${" not in value:
         return value
     place = where(path)
-    return Secret(_REFERENCE.sub(lambda match: _remembered(_resolve(match[1], environ, root, place)), value))
+    return Secret(_REFERENCE.sub(lambda match: remembered(_resolve(match[1], environ, root, place)), value))
 
 
-def _remembered(text: str) -> str:
+def remembered(text: str) -> str:
+    """`text`, hidden from here on in everything that is told: it is a secret."""
     if len(text) >= _HIDDEN_CHARACTERS_MIN:
         _resolved.add(text)
     return text

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, NoReturn, cast
 
 from pratique.config_manager import ConfigManager
+from pratique.databases import DatabaseInput, DatabaseKind
 from pratique.documents import KeyPath, folder_of, load_document
 from pratique.errors import ConfigurationError
 from pratique.model import LINEAGE_COLUMNS, Disposition
-from pratique.schema import Dialect, Reference, Schema
+from pratique.plan_checks import check_reference, check_stored_keys
+from pratique.schema import Dialect, Schema
 
 if TYPE_CHECKING:
     from pratique.specs.pipeline import SourceSpec
@@ -36,7 +38,6 @@ _PACKINGS: Final = frozenset({".gz", ".zst", ".bz2", ".zip"})
 _CAPTURE: Final = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)(?::[^{}]*)?\}")
 _TABLE: Final = re.compile(r"\w[\w-]*(\.\w[\w-]*)?")
 _LATEST: Final = re.compile(r"latest\(\s*([^()]+?)\s*\)")
-_NUMERIC: Final = frozenset({"integer", "number", "decimal"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +45,7 @@ class SourcePlan:
     """One source, resolved: what is read, by which schema, and how it is written into which table."""
 
     name: str
-    type: Literal["files"]
-    path: str
+    path: str  # of files; of a database source the table, or `query`
     base: Path
     format: FileFormat
     schema: Schema
@@ -57,6 +57,12 @@ class SourcePlan:
     max_share: float
     parents: tuple[str, ...]  # sources of this pipeline that must be loaded first
     reference_tables: Mapping[str, str]  # schema that a reference names -> its table
+    database: DatabaseInput | None = None
+
+    @property
+    def type(self) -> str:
+        """The word of the language for this kind of source."""
+        return self.database.server.kind if self.database else "files"
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +224,8 @@ class _Planner:
 
     def _source(self, name: str, spec: SourceSpec) -> SourcePlan:
         at: KeyPath = ("sources", name)
+        if spec.type != "files":
+            return self._database_source(name, spec)
         if spec.path is None or spec.schema_ is None:
             missing = "path" if spec.path is None else "schema"
             self._fail(f"sources.{name}: {missing} is missing", at, f"add {missing}: …")
@@ -231,15 +239,9 @@ class _Planner:
                 f"sources.{name}: a path of a cloud is not served yet", (*at, "path"), "served: paths of this machine"
             )
         write = spec.write or self._spec.write or self._spec.destination.write or "append"
-        _check_stored_keys(name, schema, write, merged=spec.on_new_version == "merge")
-        share = (
-            spec.quarantine.max_share,
-            self._spec.quarantine.max_share,
-            self._project.config.settings.quarantine.max_share,
-        )
+        check_stored_keys(name, schema, write, merged=spec.on_new_version == "merge")
         return SourcePlan(
             name=name,
-            type="files",
             path=spec.path,
             base=base,
             format=self._format(name, spec, spec.path),
@@ -249,10 +251,71 @@ class _Planner:
             keep=self._keep(name, spec, schema, write),
             on_new_version=self._on_new_version(name, spec, schema, write),
             overrides=self._overrides(name, spec, spec.path, schema),
-            max_share=next(value for value in share if value is not None),
+            max_share=self._max_share(spec),
             parents=(),
             reference_tables={},
         )
+
+    def _max_share(self, spec: SourceSpec) -> float:
+        settings = self._project.config.settings
+        share = (spec.quarantine.max_share, self._spec.quarantine.max_share, settings.quarantine.max_share)
+        return next(value for value in share if value is not None)
+
+    def _database_source(self, name: str, spec: SourceSpec) -> SourcePlan:
+        """A source that reads a table or query; its schema is that of its own name, if it names none."""
+        from pratique.schema.compile import check  # noqa: PLC0415 - the SQL parser
+        from pratique.specs.databases import database_input, server  # noqa: PLC0415 - pydantic
+
+        at: KeyPath = ("sources", name)
+        if spec.connection is None:
+            self._fail(f"sources.{name}: connection is missing", at, "add connection: …, the name of one in config/")
+        config = self._project.config
+        found = config.connection(spec.connection, self._file.where((*at, "connection")))
+        kind = cast(DatabaseKind, spec.type)
+        places = ("connections", spec.connection)
+        there = server(spec.connection, found, kind, config.root, lambda key: config.where((*places, *key)))
+        asked = database_input(name, spec, there, lambda key: self._file.where((*at, *key)))
+        schema = self._project.schema(spec.schema_ or name, self._file.where((*at, "schema")))
+        write = spec.write or self._spec.write or self._spec.destination.write or "append"
+        check_stored_keys(name, schema, write, merged=False)
+        self._check_cursor(name, asked, schema, write)
+        self._check_captures(name, "", schema)
+        if spec.filter is not None:
+            both = f"({schema.filter}) AND ({spec.filter})" if schema.filter else spec.filter
+            schema = replace(schema, filter=both)
+            try:
+                check(schema)
+            except ConfigurationError as error:
+                self._fail(f"sources.{name}.filter: {error.message}", (*at, "filter"), error.hint)
+        return SourcePlan(
+            name=name,
+            path=asked.name,
+            base=config.root,
+            format="csv",
+            schema=schema,
+            table=self._table(None, schema.name, (*at, "table")),
+            write=write,
+            keep=self._keep(name, spec, schema, write),
+            on_new_version=None,
+            overrides=(),
+            max_share=self._max_share(spec),
+            parents=(),
+            reference_tables={},
+            database=asked,
+        )
+
+    def _check_cursor(self, name: str, asked: DatabaseInput, schema: Schema, write: Disposition) -> None:
+        path: KeyPath = ("sources", name, "cursor")
+        if asked.cursor is None:
+            return
+        if write == "replace":
+            hint = "write cursor: null to read all rows each time, or write: merge"
+            self._fail(f"sources.{name}: write: replace would keep the new rows only", path, hint)
+        if asked.cursor.lookback and not schema.primary_key:
+            message = (
+                f"sources.{name}: a look-back reads rows again, and schema {schema.name} has no key to know them by"
+            )
+            self._fail(message, (*path, "lookback"), "give the schema a primaryKey, or remove lookback")
 
     def _check_captures(self, name: str, path: str, schema: Schema) -> None:
         captures = _CAPTURE.findall(path)
@@ -403,7 +466,7 @@ class _Planner:
                     ("sources", plan.name),
                 )
             parent = siblings[0].schema if siblings else self._project.schema(reference.parent, reference.where)
-            _check_reference(plan.schema, parent, reference)
+            check_reference(plan.schema, parent, reference)
             tables[reference.parent] = siblings[0].table if siblings else self._parent_table(parent)
             parents += [other.name for other in siblings if other is not plan and other.name not in parents]
         return replace(plan, parents=tuple(parents), reference_tables=tables)
@@ -427,39 +490,3 @@ class _Planner:
             ordered.append(ready)
             waiting.remove(ready)
         return tuple(ordered)
-
-
-def _check_stored_keys(source: str, schema: Schema, write: Disposition, *, merged: bool) -> None:
-    """Fields by which rows in the table are known again stand there as they are, or hashed."""
-    keys = dict(schema.keys) if write == "append" else {}
-    if write == "merge" or merged:
-        keys["primaryKey"] = schema.primary_key
-    for key, names in keys.items():
-        for field in (schema.field(name) for name in names):
-            if field.store in {"mask", "drop"}:
-                raise ConfigurationError(
-                    f"{key} cannot be judged against the rows in the table of sources.{source}: {field.name} "
-                    "is not stored there",
-                    where=field.where,
-                    hint=f"use `store: hash` instead of `store: {field.store}`, or another key",
-                )
-
-
-def _check_reference(child: Schema, parent: Schema, reference: Reference) -> None:
-    """Both sides of a reference exist and can be equal."""
-    from pratique.specs.base import nearest  # noqa: PLC0415 - pydantic
-
-    known = {field.name: field.type for field in parent.fields}
-    for own, theirs in zip(reference.fields, reference.parent_fields, strict=True):
-        if theirs not in known:
-            message = f'schema {parent.name} has no field "{theirs}"'
-            raise ConfigurationError(message, where=reference.where, hint=nearest(theirs, known, "fields"))
-        left, right = child.field(own).type, known[theirs]
-        if left.name != right.name and not {left.name, right.name} <= _NUMERIC:
-            message = f"{own} is {left}, but {parent.name}.{theirs} is {right}: they can never be equal"
-            raise ConfigurationError(message, where=reference.where, hint="give both fields the same type")
-        stores = (child.field(own).store, parent.field(theirs).store)
-        if set(stores) not in ({"keep"}, {"hash"}) or ("hash" in stores and left != right):
-            message = f"{own} and {parent.name}.{theirs} cannot be compared: they are stored as {' and '.join(stores)}"
-            hint = "keep both, or hash both with the same type: a hash tells nothing of other values"
-            raise ConfigurationError(message, where=reference.where, hint=hint)

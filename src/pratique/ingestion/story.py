@@ -154,6 +154,7 @@ class PipelineRun:
             overrides=plan.overrides,
             limits=self.limits,
             workspace=self.workspace,
+            database=plan.database,
         )
         while self._ingest(plan, source, progress):
             continue
@@ -327,6 +328,7 @@ class PipelineRun:
                     causes=masked_causes(collector.causes(), load.plan.schema),
                     tally=_told(load.plan, staged.tally),
                     started_at=load.began,
+                    cursor=load.landed.cursor,
                 )
             )
 
@@ -383,10 +385,11 @@ class PipelineRun:
         """Where the source stands, by the markers alone (Invariant 4), and what this run has set aside."""
         mine = self._mine(plan)
         latest = mine[-1].files if mine else ()
+        cursor = next((marker.cursor for marker in reversed(mine) if marker.cursor), None)
         versions = [version for marker in mine for version in marker.files] + progress.aside
         if plan.on_new_version == "replace":  # of a file's contents only the newest is in the table
-            return Position(tuple({version.name: version for version in versions}.values()), latest)
-        return Position(tuple(reversed(dict.fromkeys(reversed(versions)))), latest)
+            return Position(tuple({version.name: version for version in versions}.values()), latest, cursor)
+        return Position(tuple(reversed(dict.fromkeys(reversed(versions)))), latest, cursor)
 
     def _replaced(self, plan: SourcePlan, landed: Landed) -> tuple[str, ...]:
         """Ids of the loads of which corrected files take the place.

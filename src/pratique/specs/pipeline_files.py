@@ -7,7 +7,17 @@ from typing import Any
 
 from pratique.documents import Document, KeyPath
 from pratique.specs.base import Mistake, Spec, parse, refuse
-from pratique.specs.pipeline import DESTINATION_WORDS, NOTICED_WORDS, PIPELINE_WORDS, SOURCE_WORDS, PipelineSpec
+from pratique.specs.pipeline import (
+    DATABASE_TYPES,
+    DATABASE_WORDS,
+    DESTINATION_WORDS,
+    FILE_WORDS,
+    NOTICED_WORDS,
+    PIPELINE_WORDS,
+    SOURCE_WORDS,
+    PipelineSpec,
+    SourceSpec,
+)
 
 
 class PipelineFile:
@@ -44,10 +54,11 @@ class PipelineFile:
     def _later(self, spec: PipelineSpec) -> Iterator[Mistake]:
         """Words without whose feature the result would be wrong."""
         for name, source in spec.sources.items():
-            if source.type != "files":
+            if source.type not in {"files", *DATABASE_TYPES}:
                 message = f"sources.{name}: type {source.type} is not served yet"
-                yield Mistake(self.where(("sources", name, "type")), message, "served: files")
+                yield Mistake(self.where(("sources", name, "type")), message, "served: files, postgres, mysql, sqlite")
             yield from self._refused(source, SOURCE_WORDS, ("sources", name))
+            yield from self._strange(name, source)
         yield from self._refused(spec.destination, DESTINATION_WORDS, ("destination",))
         yield from self._refused(spec, PIPELINE_WORDS, ())
 
@@ -57,6 +68,17 @@ class PipelineFile:
                 shown = ".".join(map(str, (*path, word)))
                 hint = "a filter of rows stands in the schema" if word == "filter" else "leave it out"
                 yield Mistake(self.where((*path, word), key=True), f"{shown} is not served yet", hint)
+
+    def _strange(self, name: str, source: SourceSpec) -> Iterator[Mistake]:
+        """Words that belong to another type of source."""
+        database = source.type in DATABASE_TYPES
+        for word in sorted(FILE_WORDS if database else DATABASE_WORDS):
+            if getattr(source, word):
+                hint = f"leave it out, or change type: {source.type}"
+                if word == "filter":
+                    hint = "a filter of rows stands in the schema"
+                where = self.where(("sources", name, word), key=True)
+                yield Mistake(where, f"sources.{name}.{word} is not served for type {source.type}", hint)
 
     @staticmethod
     def _notices(spec: PipelineSpec) -> Iterator[str]:

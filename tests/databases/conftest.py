@@ -1,0 +1,102 @@
+"""One server of each kind for all tests of this folder, and a project that reads from it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import psycopg
+import pytest
+import servers
+
+from pratique.model import RunReport
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[servers.Server]:
+    """A PostgreSQL server."""
+    with servers.postgres() as server:
+        yield server
+
+
+@dataclass
+class Shop:
+    """A project with one pipeline over a database, and the database itself under `sql`."""
+
+    root: Path
+    sql: Callable[..., list[Any]]
+    url: str
+    type: str
+    options: str = ""
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def write(self, source: str, schema: str, write: str = "append", more: str = "") -> None:
+        """Write the project: the source `orders`, its schema, the destination `orders` in a DuckDB file."""
+        texts = {
+            "config/default.yaml": (
+                f'connections:\n  shop: {{url: "{self.url}", password: "${{SHOP_PASSWORD}}"{self.options}}}\n'
+                "  lake: {url: duckdb://lake.duckdb}\n"
+            ),
+            "pipelines/shop.yaml": (
+                f"sources:\n  orders: {{type: {self.type}, connection: shop, {source}, write: {write}}}\n"
+                f"destination: {{connection: lake}}\n{more}"
+            ),
+            "schemas/orders.yaml": schema,
+        }
+        for name, text in texts.items():
+            (self.root / name).parent.mkdir(exist_ok=True)
+            (self.root / name).write_text(text)
+
+    def run(self, *words: str, code: int = 0) -> dict[str, Any]:
+        """Run the pipeline by the command line; its report, and every byte that was printed under `printed`."""
+        environment = {**os.environ, "SHOP_PASSWORD": servers.PASSWORD, **self.environment}
+        done = subprocess.run(
+            [sys.executable, "-m", "pratique", "run", "shop", "--json", "--project", str(self.root), *words],
+            capture_output=True, text=True, timeout=120, check=False, env=environment,
+        )  # fmt: skip
+        assert done.returncode == code, done.stdout + done.stderr
+        assert servers.PASSWORD not in done.stdout + done.stderr
+        report: dict[str, Any] = json.loads(done.stdout.splitlines()[-1]) if done.stdout else {}
+        return {**report, "printed": done.stdout + done.stderr}
+
+    def rows(self, sql: str = "SELECT * FROM orders ORDER BY ALL") -> list[Any]:
+        """What the destination holds."""
+        with duckdb.connect(str(self.root / "lake.duckdb"), read_only=True) as connection:
+            return connection.execute(sql).fetchall()
+
+    def here(self) -> RunReport:
+        """Run the pipeline in this process."""
+        from pratique.ingestion import run_pipeline  # noqa: PLC0415
+        from pratique.project import Project  # noqa: PLC0415
+
+        return run_pipeline(Project(self.root, "dev"), "shop")
+
+
+@pytest.fixture
+def postgres(postgres_server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
+    """A project over an empty database of its own in PostgreSQL."""
+    monkeypatch.setenv("SHOP_PASSWORD", servers.PASSWORD)
+    name = "t" + tmp_path.name.replace("-", "_").lower()[-50:]
+
+    def admin(sql: str) -> None:
+        with psycopg.connect(
+            f"{postgres_server.url('postgres')}", password=servers.PASSWORD, autocommit=True
+        ) as connection:
+            connection.execute(sql)
+
+    admin(f'CREATE DATABASE "{name}"')
+    with psycopg.connect(postgres_server.url(name), password=servers.PASSWORD, autocommit=True) as connection:
+
+        def sql(text: str, values: Any = None) -> list[Any]:
+            cursor = connection.execute(text, values)
+            return cursor.fetchall() if cursor.description else []
+
+        yield Shop(tmp_path, sql, postgres_server.url(name), "postgres")
+    admin(f'DROP DATABASE "{name}" WITH (FORCE)')
