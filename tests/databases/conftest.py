@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,8 @@ import psycopg
 import pytest
 import servers
 
-from pratique.model import RunReport
+from pratique.ingestion import run_pipeline
+from pratique.project import Project
 
 
 @pytest.fixture(scope="session")
@@ -35,7 +35,6 @@ class Shop:
     url: str
     type: str
     options: str = ""
-    environment: dict[str, str] = field(default_factory=dict)
 
     def write(self, source: str, schema: str, write: str = "append", more: str = "") -> None:
         """Write the project: the source `orders`, its schema, the destination `orders` in a DuckDB file."""
@@ -54,29 +53,28 @@ class Shop:
             (self.root / name).parent.mkdir(exist_ok=True)
             (self.root / name).write_text(text)
 
-    def run(self, *words: str, code: int = 0) -> dict[str, Any]:
-        """Run the pipeline by the command line; its report, and every byte that was printed under `printed`."""
-        environment = {**os.environ, "SHOP_PASSWORD": servers.PASSWORD, **self.environment}
+    def run(self, code: int = 0, *, dry_run: bool = False) -> dict[str, Any]:
+        """Run the pipeline in this process; its report as plain values. No byte of it is the password."""
+        report = run_pipeline(Project(self.root, "dev"), "shop", dry_run=dry_run)
+        plain: dict[str, Any] = json.loads(json.dumps(asdict(report)))
+        assert servers.PASSWORD not in json.dumps(plain)
+        assert report.exit_code == code, plain
+        return plain
+
+    def command(self, *words: str, code: int = 0) -> str:
+        """Run the pipeline by the command line; every byte that is printed, of which none is the password."""
         done = subprocess.run(
-            [sys.executable, "-m", "pratique", "run", "shop", "--json", "--project", str(self.root), *words],
-            capture_output=True, text=True, timeout=120, check=False, env=environment,
+            [sys.executable, "-m", "pratique", "run", "shop", "--project", str(self.root), *words],
+            capture_output=True, text=True, timeout=120, check=False,
         )  # fmt: skip
         assert done.returncode == code, done.stdout + done.stderr
         assert servers.PASSWORD not in done.stdout + done.stderr
-        report: dict[str, Any] = json.loads(done.stdout.splitlines()[-1]) if done.stdout else {}
-        return {**report, "printed": done.stdout + done.stderr}
+        return done.stdout + done.stderr
 
-    def rows(self, sql: str = "SELECT * FROM orders ORDER BY ALL") -> list[Any]:
+    def rows(self, sql: str = "SELECT id, note FROM orders ORDER BY ALL") -> list[Any]:
         """What the destination holds."""
         with duckdb.connect(str(self.root / "lake.duckdb"), read_only=True) as connection:
             return connection.execute(sql).fetchall()
-
-    def here(self) -> RunReport:
-        """Run the pipeline in this process."""
-        from pratique.ingestion import run_pipeline  # noqa: PLC0415
-        from pratique.project import Project  # noqa: PLC0415
-
-        return run_pipeline(Project(self.root, "dev"), "shop")
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-PASSWORD = "canary-db-4f1c"
+PASSWORD = "canary-db-4f1c"  # noqa: S105 - the secret of a server that lives for one test run
 _ACCOUNT = "nobody"
 
 
@@ -64,7 +64,7 @@ class Server:
         return f"{self.scheme}://{user or self.user}@127.0.0.1:{self.port}/{database}"
 
 
-def _install(package: str, program: str) -> None:
+def _install(package: str) -> None:
     """Install a server's package where that can be done; else say plainly which tests cannot run."""
     if os.getuid() == 0 and shutil.which("apt-get"):
         quiet = {"env": {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}, "capture_output": True, "timeout": 300}
@@ -82,7 +82,7 @@ def _postgres_programs() -> Path | None:
 def postgres() -> Iterator[Server]:
     """A private PostgreSQL cluster, asking for passwords."""
     if _postgres_programs() is None:
-        _install("postgresql", "initdb")
+        _install("postgresql")
     programs = _postgres_programs()
     if programs is None:
         pytest.fail("the tests of PostgreSQL need its server: apt-get install postgresql")
@@ -117,7 +117,7 @@ def postgres() -> Iterator[Server]:
 def mariadb() -> Iterator[Server]:
     """A private MariaDB server, asking for passwords."""
     if shutil.which("mariadbd") is None:
-        _install("mariadb-server", "mariadbd")
+        _install("mariadb-server")
     if shutil.which("mariadbd") is None:
         pytest.fail("the tests of MariaDB need its server: apt-get install mariadb-server")
     with _folder() as folder:
@@ -131,7 +131,7 @@ def mariadb() -> Iterator[Server]:
         )
         script = folder / "init.sql"
         script.write_text(
-            f"CREATE USER owner@'127.0.0.1' IDENTIFIED BY '{PASSWORD}'; GRANT ALL ON *.* TO owner@'127.0.0.1' WITH GRANT OPTION; CREATE DATABASE test;"
+            f"CREATE USER owner@'127.0.0.1' IDENTIFIED BY '{PASSWORD}';\nGRANT ALL ON *.* TO owner@'127.0.0.1' WITH GRANT OPTION;\nCREATE DATABASE test;\n"
         )
         words = ["mariadbd", "--no-defaults", f"--datadir={data}", f"--port={port}", "--bind-address=127.0.0.1", f"--socket={folder}/socket", f"--init-file={script}", "--skip-name-resolve", f"--pid-file={folder}/pid", f"--log-error={folder}/log", "--innodb-flush-log-at-trx-commit=0"]  # fmt: skip
         with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **_as_other()) as process:

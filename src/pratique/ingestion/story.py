@@ -184,9 +184,9 @@ class PipelineRun:
         ):
             if progress.held.setdefault(held.version.name, held) is held:
                 self.tell(FileHeld, source=plan.name, file=held.version.name, reason=held.reason, hint=held.hint)
+        self.notices.update(dict.fromkeys(landed.notices))
         if not landed.files:
             return False
-        self.notices.update(dict.fromkeys(landed.notices))
         self.tell(
             SourceLanded,
             source=plan.name,
