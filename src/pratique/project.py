@@ -312,9 +312,7 @@ class _Planner:
             hint = "write cursor: null to read all rows each time, or write: merge"
             self._fail(f"sources.{name}: write: replace would keep the new rows only", path, hint)
         if asked.cursor.lookback and not schema.primary_key:
-            message = (
-                f"sources.{name}: a look-back reads rows again, and schema {schema.name} has no key to know them by"
-            )
+            message = f"sources.{name}: a look-back reads rows again, and schema {schema.name} has no key to tell them"
             self._fail(message, (*path, "lookback"), "give the schema a primaryKey, or remove lookback")
 
     def _check_captures(self, name: str, path: str, schema: Schema) -> None:

@@ -96,7 +96,8 @@ class Database(Protocol):
 def no_table(name: str, known: Iterable[str], where: str) -> SourceError:
     """The error for a table that is not there, with the nearest names that are."""
     known = sorted(known)
-    near = difflib.get_close_matches(name, known, 3) or [item for item in known if item.rpartition(".")[2] == name]
+    last = name.rpartition(".")[2]
+    near = [item for item in known if item.rpartition(".")[2] == last] or difflib.get_close_matches(name, known, 3)
     if near:
         hint = f"did you mean {', '.join(near)}?"
     else:

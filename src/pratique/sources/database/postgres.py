@@ -28,7 +28,7 @@ _REFUSALS: Final = (
     "does not exist",
     "certificate",
     "SSL",
-    "not permitted",
+    "permitted",
 )
 _HINTS: Final = {
     "42501": "grant it: GRANT SELECT ON … TO this user",
@@ -189,23 +189,35 @@ class PostgresSnapshot:
         where = f" WHERE {_condition(window)}" if window else ""
         sql = f"COPY (SELECT {wanted}, '' FROM {self._rows}{where}) TO STDOUT"
         wire = self._connection.pgconn
-        started = wire.exec_(sql.encode())
-        if started.status != pq.ExecStatus.COPY_OUT:
-            raise psycopg.errors.error_from_result(started, encoding="utf-8")
+        wire.send_query(sql.encode())
+        while wire.is_busy():
+            _await(wire)
+        started = wire.get_result()
+        if started is None or started.status != pq.ExecStatus.COPY_OUT:
+            raise _failed(started)
         while True:
             size, data = wire.get_copy_data(1)
             if size > 0:
                 write(bytes(data))
             elif size == 0:
-                select.select([wire.socket], [], [], _READY_SECONDS)
-                wire.consume_input()
+                _await(wire)
             else:
                 break
         done = wire.get_result()
         if done is None or done.status != pq.ExecStatus.COMMAND_OK:
-            raise psycopg.errors.error_from_result(done, encoding="utf-8") if done else psycopg.OperationalError("lost")
+            raise _failed(done)
         wire.get_result()
         return done.command_tuples or 0
+
+
+def _await(wire: pq.abc.PGconn) -> None:
+    """Wait for the server in Python, where a signal is heard."""
+    select.select([wire.socket], [], [], _READY_SECONDS)
+    wire.consume_input()
+
+
+def _failed(result: pq.abc.PGresult | None) -> psycopg.Error:
+    return psycopg.errors.error_from_result(result, encoding="utf-8") if result else psycopg.OperationalError("lost")
 
 
 def _condition(window: Window) -> str:

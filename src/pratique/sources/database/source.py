@@ -155,9 +155,7 @@ def chosen(
     used = set(binding.columns.values())
     field = asked.cursor.field if asked.cursor else None
     if field is not None and field not in {column.name for column in columns}:
-        raise MisfitError(
-            f"it has no column {field}, which is its cursor", hint="add it to `columns`, or correct `cursor`"
-        )
+        raise MisfitError(f"it has no column {field}, which is its cursor", hint="add it to `columns`, or correct it")
     if schema.extra_fields == "drop":
         columns = tuple(column for column in columns if column.name in used or column.name == field)
     for column in columns:
