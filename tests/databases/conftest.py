@@ -12,6 +12,7 @@ from typing import Any
 
 import duckdb
 import psycopg
+import pymysql
 import pytest
 import servers
 
@@ -38,9 +39,10 @@ class Shop:
 
     def write(self, source: str, schema: str, write: str = "append", more: str = "") -> None:
         """Write the project: the source `orders`, its schema, the destination `orders` in a DuckDB file."""
+        secret = "" if self.type == "sqlite" else ', password: "${SHOP_PASSWORD}"'
         texts = {
             "config/default.yaml": (
-                f'connections:\n  shop: {{url: "{self.url}", password: "${{SHOP_PASSWORD}}"{self.options}}}\n'
+                f'connections:\n  shop: {{url: "{self.url}"{secret}{self.options}}}\n'
                 "  lake: {url: duckdb://lake.duckdb}\n"
             ),
             "pipelines/shop.yaml": (
@@ -98,3 +100,30 @@ def postgres(postgres_server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
         yield Shop(tmp_path, sql, postgres_server.url(name), "postgres")
     admin(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture(scope="session")
+def mariadb_server() -> Iterator[servers.Server]:
+    """A MariaDB server."""
+    with servers.mariadb() as server:
+        yield server
+
+
+@pytest.fixture
+def mariadb(mariadb_server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
+    """A project over an empty database of its own in MariaDB."""
+    monkeypatch.setenv("SHOP_PASSWORD", servers.PASSWORD)
+    name = "t" + tmp_path.name.replace("-", "_").lower()[-50:]
+    to = {"host": "127.0.0.1", "port": mariadb_server.port, "user": "owner", "password": servers.PASSWORD}
+    connection = pymysql.connect(**to, autocommit=True, charset="utf8mb4")
+
+    def sql(text: str, values: Any = None) -> list[Any]:
+        with connection.cursor() as cursor:
+            cursor.execute(text, values)
+            return list(cursor.fetchall())
+
+    sql(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
+    sql(f"USE {name}")
+    yield Shop(tmp_path, sql, mariadb_server.url(name), "mysql")
+    sql(f"DROP DATABASE {name}")
+    connection.close()

@@ -63,7 +63,13 @@ def server(
     if kind == "sqlite":
         if not rest or "\0" in rest:
             refuse([Mistake(where(("url",)), "url names no file", "such as sqlite://data/shop.sqlite")])
-        return Server(kind, name, path=root / Path(rest).expanduser())
+        refuse(
+            Mistake(where((key,)), f"{key} means nothing for a file", "remove it")
+            for key in connection
+            if key not in {"url", "connect_timeout_seconds"}
+        )
+        path = root / Path(rest).expanduser()
+        return Server(kind, name, path=path, connect_timeout_seconds=spec.connect_timeout_seconds)
     return _over_network(name, connection, spec, kind, where)
 
 
