@@ -109,9 +109,8 @@ def test_rows_of_every_size_are_loaded_as_they_are(mariadb) -> None:
     assert mariadb.run()["sources"][0]["account"]["loaded"] == len(sizes)
     assert [size for (size,) in mariadb.rows("SELECT length(note) FROM orders ORDER BY id")] == sizes
     assert mariadb.run()["sources"][0]["outcome"] == "unchanged"
-    mariadb.sql("SET GLOBAL max_allowed_packet = 67108864")
     mariadb.sql("INSERT INTO orders SELECT 99, repeat('y', 17 << 20)")
-    mariadb.run(3)
+    assert "Maximum line size" in mariadb.run(3)["sources"][0]["problem"]["message"]
 
 
 def test_new_rows_are_told_by_a_cursor_with_ties_and_late_rows(mariadb) -> None:
@@ -151,7 +150,7 @@ def test_new_rows_are_told_by_a_cursor_with_ties_and_late_rows(mariadb) -> None:
     ("source", "message", "hint"),
     [
         ("table: ordres", "there is no table ordres in ", "did you mean orders?"),
-        ('query: "delete from orders"', "error in your SQL syntax", "one SELECT"),
+        ('query: "delete from orders"', "READ ONLY transaction", "changes nothing"),
         ('query: "select 1; delete from orders"', "error in your SQL syntax", "one SELECT"),
         ('query: "select 1) as a; delete from orders; select * from (select 1"', "error in your SQL syntax", ""),
         ("query: \"select 1) as a into outfile '/tmp/x' #\"", "error in your SQL syntax", ""),
@@ -174,7 +173,7 @@ def test_what_is_refused_is_told(mariadb, source: str, message: str, hint: str) 
     assert message in problem["message"]
     assert hint in problem["hint"]
     assert problem["code"] == "source"
-    assert mariadb.sql("SELECT id FROM orders") == ((1,),) or mariadb.sql("SELECT id FROM orders") == [(1,)]
+    assert mariadb.sql("SELECT id FROM orders") == [(1,)]
 
 
 def test_wrong_passwords_and_missing_tls_are_told_at_once(mariadb, monkeypatch) -> None:

@@ -3,5 +3,6 @@
 from pratique.ingestion.pipeline import DataIngestionPipeline
 from pratique.ingestion.run import run_pipeline
 from pratique.sources.csv_source import CSVDataSource
+from pratique.sources.database_source import DatabaseDataSource
 
-__all__ = ["CSVDataSource", "DataIngestionPipeline", "run_pipeline"]
+__all__ = ["CSVDataSource", "DataIngestionPipeline", "DatabaseDataSource", "run_pipeline"]

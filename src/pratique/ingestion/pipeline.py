@@ -9,6 +9,7 @@ from pratique.errors import ConfigurationError, PratiqueError, SourceError, Stat
 from pratique.ingestion.run import run_pipeline
 from pratique.project import Project
 from pratique.sources.csv_source import CSVDataSource
+from pratique.sources.database_source import DatabaseDataSource
 
 
 class DataIngestionPipeline:
@@ -22,11 +23,11 @@ class DataIngestionPipeline:
     def __init__(self, config: ConfigManager, name: str | None = None) -> None:
         self._config = config
         self._name = name
-        self._sources: list[CSVDataSource] = []
+        self._sources: list[CSVDataSource | DatabaseDataSource] = []
         self.errors: dict[str, PratiqueError] = {}
         self.counts: dict[str, int] = {}
 
-    def add_source(self, source: CSVDataSource) -> None:
+    def add_source(self, source: CSVDataSource | DatabaseDataSource) -> None:
         """Read this source too, after those added before."""
         if self._name is not None:
             raise ConfigurationError(

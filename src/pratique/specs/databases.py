@@ -42,6 +42,15 @@ class DatabaseConnectionSpec(Spec):
     statement_timeout_seconds: Seconds = 3600
 
 
+def kind_of(name: str, connection: Mapping[str, Any], where: Callable[[KeyPath], str]) -> DatabaseKind:
+    """The kind of database that the url of a connection names; ConfigurationError if it names none."""
+    scheme = str(reveal(connection.get("url", ""))).partition("://")[0].lower()
+    if scheme not in _SCHEMES:
+        hint = "begin its url with one of " + ", ".join(f"{known}://" for known in _SCHEMES)
+        refuse([Mistake(where(("url",)), f"connection {name} does not lead to a database", hint)])
+    return _SCHEMES[scheme]
+
+
 def server(
     name: str,
     connection: Mapping[str, Any],

@@ -78,7 +78,8 @@ class PipelineFile:
                 if word == "filter":
                     hint = "a filter of rows stands in the schema"
                 where = self.where(("sources", name, word), key=True)
-                yield Mistake(where, f"sources.{name}.{word} is not served for type {source.type}", hint)
+                what = f"for type {source.type}" if database or source.type == "files" else "yet"
+                yield Mistake(where, f"sources.{name}.{word} is not served {what}", hint)
 
     @staticmethod
     def _notices(spec: PipelineSpec) -> Iterator[str]:

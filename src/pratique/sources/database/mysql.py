@@ -184,12 +184,15 @@ class MySQLSnapshot:
         result._read_row_from_packet = _row_line  # noqa: SLF001
         read = result._read_rowdata_packet_unbuffered  # noqa: SLF001
         count, held = 0, []
-        while (row := read()) is not None:
-            count += 1
-            held.append(row)
-            if len(held) == _FLUSH_ROWS:
-                write(b"".join(held))
-                held = []
+        try:
+            while (row := read()) is not None:
+                count += 1
+                held.append(row)
+                if len(held) == _FLUSH_ROWS:
+                    write(b"".join(held))
+                    held = []
+        finally:
+            result.unbuffered_active = False  # or its end would read what is still to come
         write(b"".join(held))
         return count
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pratique.databases import CursorSpan, DatabaseInput
-from pratique.errors import SourceError
+from pratique.errors import ConfigurationError, SourceError
 from pratique.model import CsvForm, Disposition, FileVersion, HeldFile, Landed, LandedFile, Part, Position
 from pratique.schema import Schema
 from pratique.schema.binding import bind
@@ -124,14 +124,20 @@ class MisfitError(SourceError):
 
 def open_database(asked: DatabaseInput) -> Database:
     """The kind of database that is asked; ConfigurationError if the package for it is missing. Connects to nothing."""
-    if asked.server.kind == "postgres":
-        from pratique.sources.database.postgres import Postgres  # noqa: PLC0415 - loads a driver
+    try:
+        if asked.server.kind == "postgres":
+            from pratique.sources.database.postgres import Postgres  # noqa: PLC0415 - loads a driver
 
-        return Postgres(asked)
-    if asked.server.kind == "mysql":
-        from pratique.sources.database.mysql import MySQL  # noqa: PLC0415 - loads a driver
+            return Postgres(asked)
+        if asked.server.kind == "mysql":
+            from pratique.sources.database.mysql import MySQL  # noqa: PLC0415 - loads a driver
 
-        return MySQL(asked)
+            return MySQL(asked)
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f"to read a database of type {asked.server.kind} the package {error.name} is missing",
+            hint=f"python -m pip install 'pratique[{asked.server.kind}]'",
+        ) from error
     from pratique.sources.database.sqlite import SQLite  # noqa: PLC0415 - loads a driver
 
     return SQLite(asked)
@@ -142,7 +148,7 @@ def chosen(
 ) -> tuple[SourceColumn, ...]:
     """The columns to read: those that are asked for, less what the schema drops; MisfitError says what is wrong."""
     if asked.columns is not None:
-        columns = _named(columns, asked)
+        columns = named(columns, asked)
     if len(columns) > columns_max:
         raise MisfitError(f"it has {len(columns):,} columns, more than {columns_max:,}", hint="name some in `columns`")
     binding = bind(schema, [column.name for column in columns])
@@ -158,12 +164,8 @@ def chosen(
         raise MisfitError(f"it has no column {field}, which is its cursor", hint="add it to `columns`, or correct it")
     if schema.extra_fields == "drop":
         columns = tuple(column for column in columns if column.name in used or column.name == field)
+    check_exact(columns)
     for column in columns:
-        if column.refusal:
-            raise MisfitError(
-                f"the column {column.name} is {column.type}: {column.refusal}",
-                hint="leave it out of `columns`, or turn it into text in a `query`",
-            )
         if column.name == field and column.order is None:
             raise MisfitError(
                 f"the cursor {column.name} is {column.type}, which does not tell new rows from known ones",
@@ -173,7 +175,17 @@ def chosen(
     return columns
 
 
-def _named(columns: tuple[SourceColumn, ...], asked: DatabaseInput) -> tuple[SourceColumn, ...]:
+def check_exact(columns: Sequence[SourceColumn]) -> None:
+    """Raise MisfitError for a column whose values no text gives back."""
+    for column in columns:
+        if column.refusal:
+            raise MisfitError(
+                f"the column {column.name} is {column.type}: {column.refusal}",
+                hint="leave it out of `columns`, or turn it into text in a `query`",
+            )
+
+
+def named(columns: tuple[SourceColumn, ...], asked: DatabaseInput) -> tuple[SourceColumn, ...]:
     by_name = {column.name: column for column in columns}
     missing = [name for name in asked.columns or () if name not in by_name]
     if missing:
