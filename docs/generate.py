@@ -131,10 +131,11 @@ def settings_page() -> str:
             "| key | default | kind | meaning | variable |\n|---|---|---|---|---|",
             *rows,
             "\n`connections.NAME` is `{url: …}`, or `{type: …, path: …}`: `duckdb://FILE`, `parquet://FOLDER`, or a",
-            "folder for sources; relative to the project. Databases: `{url: …}` with `postgres://user@host:port/database`,",
+            "folder for sources; relative to the project. Databases: `{url: …}` with `postgres://user@host:port/db`,",
             "`mysql://…`, `mariadb://…` or `sqlite://FILE`, and beside it `user`, `password` (by reference only), `tls`",
-            "(verify-full, verify-ca, require, prefer, disable; verify-full unless the server is on this machine), `tls_ca`,",
-            "`tls_certificate`, `tls_key`, `connect_timeout_seconds` (10), `statement_timeout_seconds` (3600). `${NAME}` and `${file:PATH}` in a value stand for a secret",
+            "(verify-full, verify-ca, require, prefer, disable; verify-full unless the server is on this machine),",
+            "`tls_ca`, `tls_certificate`, `tls_key`, `connect_timeout_seconds` (10), `statement_timeout_seconds` (3600).",
+            "`${NAME}` and `${file:PATH}` in a value stand for a secret",
             "from the environment (or `.env`), or from a file; what they stand for is printed as `***`.\n",
         ]
     )
@@ -150,7 +151,7 @@ MEANINGS = {
     "limits.record_bytes_max": "of one record of an input",
     "limits.columns_max": "of an input",
     "limits.files_per_load_max": "files that are committed together; the others follow in further loads of the run",
-    "limits.unpacked_bytes_max": "of what a packed or a Parquet file unpacks to, and of the rows that a database gives",
+    "limits.unpacked_bytes_max": "of what a packed or a Parquet file unpacks to, and of rows that a database gives",
     "limits.expansion_max": "how many times its packed size a file's content may have, counted from 64 MiB on",
     "limits.records_in_memory_max": "records that Python users get as a list",
     "quarantine.max_share": "share of held records above which nothing is loaded; a source may say its own",

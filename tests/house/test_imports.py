@@ -7,7 +7,19 @@ import sys
 
 import pytest
 
-DRIVERS = ["duckdb", "pyarrow", "numpy", "sqlglot", "pydantic", "yaml", "rich", "sqlite3", "psycopg", "pymysql", "stamina"]
+DRIVERS = [
+    "duckdb",
+    "pyarrow",
+    "numpy",
+    "sqlglot",
+    "pydantic",
+    "yaml",
+    "rich",
+    "sqlite3",
+    "psycopg",
+    "pymysql",
+    "stamina",
+]
 CHEAP = ["pratique", "pratique.errors", "pratique.failpoints", "pratique.model", "pratique.events", "pratique.schema"]
 
 

@@ -36,7 +36,7 @@ _NUMBER: Final = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
 _MOMENT: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?)?")
 _MARKED: Final = re.compile(rb"[\\\n\r\x00\x08\x0b\x0c]")
 _FLUSH_ROWS: Final = 1000
-# What may go better a moment later: connecting, a lost connection, locks, deadlocks, too many users, a server that stops.
+# What may go better a moment later: connecting, a lost connection, locks, deadlocks, many users, a server that stops.
 _PASSING: Final = frozenset({1040, 1053, 1080, 1152, 1159, 1161, 1203, 1205, 1213, 1927, 2002, 2003, 2006, 2013, 2055})
 _HINTS: Final = {
     1045: "check user and password of the connection",

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pratique.databases import CursorSpan, DatabaseInput
+from pratique.databases import Cursor, CursorSpan, DatabaseInput
 from pratique.errors import ConfigurationError, SourceError
 from pratique.model import CsvForm, Disposition, FileVersion, HeldFile, Landed, LandedFile, Part, Position
 from pratique.schema import Schema
@@ -165,14 +165,23 @@ def chosen(
     if schema.extra_fields == "drop":
         columns = tuple(column for column in columns if column.name in used or column.name == field)
     check_exact(columns)
-    for column in columns:
-        if column.name == field and column.order is None:
-            raise MisfitError(
-                f"the cursor {column.name} is {column.type}, which does not tell new rows from known ones",
-                hint="a cursor is an integer, an exact number, a date or a time with a date",
-            )
+    if asked.cursor:
+        _check_cursor(next(column for column in columns if column.name == field), asked.cursor)
     _check_zones(columns, schema, binding.columns)
     return columns
+
+
+def _check_cursor(column: SourceColumn, cursor: Cursor) -> None:
+    if column.order is None:
+        raise MisfitError(
+            f"the cursor {column.name} is {column.type}, which does not tell new rows from known ones",
+            hint="a cursor is an integer, an exact number, a date or a time with a date",
+        )
+    if cursor.lookback and cursor.lookback.seconds != (column.order == "moment"):
+        raise MisfitError(
+            f"the look-back of the cursor {column.name} does not fit its type {column.type}",
+            hint="write a time (10m, 1h, 2d) for a date or a moment, a whole number for a number",
+        )
 
 
 def check_exact(columns: Sequence[SourceColumn]) -> None:
@@ -186,6 +195,7 @@ def check_exact(columns: Sequence[SourceColumn]) -> None:
 
 
 def named(columns: tuple[SourceColumn, ...], asked: DatabaseInput) -> tuple[SourceColumn, ...]:
+    """The columns that are asked for by name; MisfitError if one does not exist."""
     by_name = {column.name: column for column in columns}
     missing = [name for name in asked.columns or () if name not in by_name]
     if missing:
@@ -239,5 +249,5 @@ class _Unchanged:
     size: int
 
     def check(self) -> None:
-        if self.path.stat().st_size != self.size:
+        if not self.path.is_file() or self.path.stat().st_size != self.size:
             raise SourceError("its landed rows were changed by somebody", hint="run again")

@@ -71,7 +71,7 @@ class SQLiteSnapshot:
         found = self._connection.execute(f"SELECT * FROM {self._rows} LIMIT 0").description
         names = [str(name) for name, *_ in found]
         cursor = self._asked.cursor
-        kinds = {name: "any" for name in names}
+        kinds = dict.fromkeys(names, "any")
         if cursor is not None and cursor.field in kinds:
             name = identifier(cursor.field)
             newest = self._connection.execute(
