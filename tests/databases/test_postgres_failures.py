@@ -96,17 +96,6 @@ def test_missing_rights_and_wrong_passwords_are_told_at_once(postgres, monkeypat
     ]
 
 
-def test_a_server_that_does_not_answer_is_tried_again_and_then_told(postgres) -> None:
-    """Connection refused may pass: three retries with growing pauses, then exit 3 with another code."""
-    _orders(postgres)
-    postgres.url = f"postgres://owner@127.0.0.1:{servers.free_port()}/x"
-    started = time.monotonic()
-    problem = _problem(postgres, SOURCE)
-    assert problem["code"] == "source_unreachable"
-    assert "cannot be reached" in problem["message"]
-    assert 1 < time.monotonic() - started < 30
-
-
 def test_a_connection_that_breaks_while_rows_are_read_is_tried_again(postgres) -> None:
     """A server that ends our session in the middle costs one retry; every row is loaded once."""
     _orders(postgres, 20_000)
@@ -133,8 +122,8 @@ def test_a_connection_that_breaks_while_rows_are_read_is_tried_again(postgres) -
     assert report["sources"][0]["account"]["loaded"] == 20_000
 
 
-def test_another_source_goes_on_where_one_has_no_server(postgres) -> None:
-    """A failed connection stops its own source: the run is partial, exit 8, with both on the report."""
+def test_a_server_that_does_not_answer_is_tried_again_and_stops_its_own_source(postgres) -> None:
+    """Connection refused may pass: three retries with growing pauses, then another code; the other source is loaded."""
     _orders(postgres)
     postgres.write(SOURCE, SCHEMA)
     for name in ("config/default.yaml", "pipelines/shop.yaml"):
@@ -148,8 +137,13 @@ def test_another_source_goes_on_where_one_has_no_server(postgres) -> None:
             )
         path.write_text(text)
     (postgres.root / "schemas" / "lost.yaml").write_text("fields: {id: integer}\n")
+    started = time.monotonic()
     report = postgres.run(8)
+    assert 1 < time.monotonic() - started < 30
     assert [source["outcome"] for source in report["sources"]] == ["failed", "loaded"]
+    problem = report["sources"][0]["problem"]
+    assert problem["code"] == "source_unreachable"
+    assert "cannot be reached" in problem["message"]
 
 
 def test_a_signal_ends_a_run_that_waits_for_the_database(postgres) -> None:
@@ -199,7 +193,7 @@ def test_a_run_that_is_killed_loses_and_doubles_nothing(postgres, place: str) ->
 
 def _diary(postgres, lookback: int, seed: int) -> tuple[list[tuple[object, ...]], list[tuple[object, ...]]]:
     """Rounds of inserts and updates, some of them committed only after the run; both tables at the end."""
-    dice = random.Random(seed)
+    dice = random.Random(seed)  # noqa: S311 - repeatable, no secret
     postgres.sql("DROP TABLE IF EXISTS orders; CREATE TABLE orders (id int PRIMARY KEY, note text, moved bigint)")
     for name in ("lake.duckdb", "lake.duckdb.wal"):
         (postgres.root / name).unlink(missing_ok=True)
@@ -207,7 +201,7 @@ def _diary(postgres, lookback: int, seed: int) -> tuple[list[tuple[object, ...]]
     postgres.write(source, "primaryKey: id\nfields: {id: integer, note: {}, moved: integer}", "merge")
     clock = 0
     upsert = "INSERT INTO orders VALUES (%s, %s, %s) ON CONFLICT (id) DO UPDATE SET note = excluded.note, moved = excluded.moved"
-    for _ in range(4):
+    for _ in range(3):
         late = psycopg.connect(postgres.url, password=servers.PASSWORD)
         locked: set[int] = set()
         for _ in range(dice.randint(2, 8)):
@@ -228,12 +222,12 @@ def _diary(postgres, lookback: int, seed: int) -> tuple[list[tuple[object, ...]]
 
 def test_rows_that_are_committed_late_are_found_by_the_look_back(postgres) -> None:
     """Random inserts and updates, transactions open during the run, ties: at the end both tables are equal."""
-    for seed in range(4):
+    for seed in range(2):
         there, here = _diary(postgres, 50, seed)
         assert there == here, f"seed {seed}"
 
 
 def test_without_a_look_back_a_late_row_is_lost_and_this_is_seen(postgres) -> None:
     """The negative control: the same diary with a look-back of 0 must be seen to miss rows, or it proves nothing."""
-    results = [_diary(postgres, 0, seed) for seed in range(4)]
+    results = (_diary(postgres, 0, seed) for seed in range(4))
     assert any(there != here for there, here in results)

@@ -69,7 +69,8 @@ def test_new_rows_are_told_by_a_cursor(sqlite, first: str, second: str, lookback
         ('query: "delete from orders"', "does more than read"),
         ('query: "select 1; select 2"', "one statement at a time"),
         ('query: "select id, nope from orders"', "no such column: nope"),
-        ("table: orders, cursor: {field: note, lookback: 5}", "look-back cannot be taken from 'x'"),
+        ("table: orders, cursor: {field: note, lookback: 5m}", "look-back cannot be taken from 'x'"),
+        ("table: orders, cursor: {field: id, lookback: 5m}", "does not fit its type integer"),
         ("table: orders, cursor: {field: id, start: x}", "'x' is no integer"),
     ],
 )
@@ -78,7 +79,7 @@ def test_what_is_refused_is_told(sqlite, source: str, message: str) -> None:
     sqlite.sql("CREATE TABLE orders (id INTEGER PRIMARY KEY, note TEXT)")
     sqlite.sql("INSERT INTO orders VALUES (1, 'x')")
     sqlite.write(source, SCHEMA, "merge")
-    if "lookback" in source:
+    if "note, lookback" in source:
         sqlite.run()
         sqlite.sql("UPDATE orders SET note = 'y' WHERE false")
         sqlite.sql("INSERT INTO orders VALUES (2, 'x')")

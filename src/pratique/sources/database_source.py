@@ -46,7 +46,7 @@ class DatabaseDataSource:
         self.limits = ReadLimits()
 
     def ingest(self) -> Iterator[dict[str, Any]]:
-        """Yield every row as a dict of text by column name (NULL is None), with `_source`, `_file`, `_row_number`, time.
+        """Yield each row as a dict of text by column name (NULL is None), with `_source`, `_file`, `_row_number`, time.
 
         Nothing is judged here: values are the exact texts that a pipeline would judge. Raises SourceError where the
         database refuses or a column has no exact text; what may pass is tried again three times.

@@ -155,7 +155,7 @@ def _lowered(window: Window) -> Any:
     low, back = window.low or "", window.lookback
     if back is None or back.amount == 0:
         return _value(window.column, low)
-    if window.column.order == "number" and not back.seconds:
+    if window.column.order == "number":
         return int(low) - back.amount
     for form in ("%Y-%m-%d", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S.%f", "%Y-%m-%dT%H:%M:%S.%f"):
         for end in ("", "Z", "+00:00"):
@@ -163,11 +163,11 @@ def _lowered(window: Window) -> Any:
                 moment = datetime.strptime(low, form + end)  # noqa: DTZ007 - no zone is meant
             except ValueError:
                 continue
-            if window.column.order == "moment" and back.seconds and moment.strftime(form + end) == low:
+            if moment.strftime(form + end) == low:
                 return (moment - timedelta(seconds=back.amount)).strftime(form + end)
     raise SourceError(
         f"the look-back cannot be taken from {low!r}",
-        hint="a text is looked back from by a time (10m) if it is an ISO date or time, an integer by a number",
+        hint="a text is looked back from if it is a date or time in ISO form: 2026-01-31, 2026-01-31 23:59:59",
     )
 
 
