@@ -10,10 +10,12 @@ import click
 
 from pratique import errors, events
 from pratique.cli.main import program
+from pratique.mistakes import CODES
 from pratique.schema.expression import CASTS
 from pratique.schema.functions import FUNCTIONS, UNITS
 from pratique.schema.rules import FORMATS
 from pratique.specs.base import Spec
+from pratique.specs.descriptions import WORDS
 from pratique.specs.settings import SettingsSpec
 
 REFERENCE = Path(__file__).resolve().parent / "reference"
@@ -60,6 +62,12 @@ def errors_page() -> str:
             "| code | exit | may pass by itself | what it means |\n|---|---:|---|---|",
             *rows,
             "",
+            "## Mistakes in files\n",
+            "A `configuration` error tells every mistake in the files, as [`pratique lint`](cli.md) does. Each has one",
+            "of these codes; they are the rules of its SARIF.\n",
+            "| code | what is wrong |\n|---|---|",
+            *(f"| `{code}` | {text} |" for code, text in CODES.items()),
+            "",
         ]
     )
 
@@ -103,24 +111,24 @@ def functions_page() -> str:
     return "\n".join([*parts, ""])
 
 
-def settings(spec: type[Spec], prefix: str = "") -> Iterator[tuple[str, str, str]]:
-    """Key, default and kind of every setting under `spec`, in the order of the declarations."""
+def settings(spec: type[Spec], prefix: str = "") -> Iterator[tuple[str, str, str, str]]:
+    """Key, default, kind and meaning of every setting under `spec`, in the order of the declarations."""
     for name, item in spec.model_fields.items():
         kind, key = item.annotation, f"{prefix}{name}"
         if inspect.isclass(kind) and issubclass(kind, Spec):
             yield from settings(kind, f"{key}.")
         elif item.default_factory is None:
             choices = ", ".join(map(str, get_args(kind))) if get_origin(kind) is Literal else ""
-            yield key, str(item.default), choices or getattr(kind, "__name__", str(kind))
+            yield key, str(item.default), choices or getattr(kind, "__name__", str(kind)), WORDS[spec.__name__][name]
         elif name == "threads":
-            yield key, "all cores", "int"
+            yield key, "all cores", "int", WORDS[spec.__name__][name]
 
 
 def settings_page() -> str:
     """Every setting with its default, and the variable that sets it for one run."""
     rows = [
-        f"| `{key}` | {default} | {kind} | {MEANINGS[key]} | `PRATIQUE__{key.upper().replace('.', '__')}` |"
-        for key, default, kind in settings(SettingsSpec)
+        f"| `{key}` | {default} | {kind} | {meaning} | `PRATIQUE__{key.upper().replace('.', '__')}` |"
+        for key, default, kind, meaning in settings(SettingsSpec)
     ]
     return "\n".join(
         [
@@ -140,22 +148,6 @@ def settings_page() -> str:
         ]
     )
 
-
-MEANINGS = {
-    "logging.level": "how much is logged",
-    "state.path": "ledger, locks, quarantine and temporary files; relative to the project",
-    "limits.memory": "of the engine",
-    "limits.temporary_disk": "of the engine, under the state folder",
-    "limits.threads": "of the engine",
-    "limits.lock_timeout_seconds": "how long a destination that another process holds is waited for",
-    "limits.record_bytes_max": "of one record of an input",
-    "limits.columns_max": "of an input",
-    "limits.files_per_load_max": "files that are committed together; the others follow in further loads of the run",
-    "limits.unpacked_bytes_max": "of what a packed or a Parquet file unpacks to, and of rows that a database gives",
-    "limits.expansion_max": "how many times its packed size a file's content may have, counted from 64 MiB on",
-    "limits.records_in_memory_max": "records that Python users get as a list",
-    "quarantine.max_share": "share of held records above which nothing is loaded; a source may say its own",
-}
 
 PAGES = {
     "cli.md": cli_page,

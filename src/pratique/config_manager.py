@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from pratique.documents import KeyPath, folder_of, load_document, read_scalar, resolve_secrets, reveal
-from pratique.errors import ConfigurationError
+from pratique.documents import KeyPath, folder_of, load_document, read_scalar, shown_path
+from pratique.mistakes import Level, Mistake, Mistakes, refuse
+from pratique.secrets import resolve_secrets, reveal
 
 if TYPE_CHECKING:
     from pratique.specs.base import Where
@@ -21,7 +22,8 @@ _PREFIX: Final = "PRATIQUE__"
 _DOTENV_LINE: Final = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)")
 _QUOTED: Final = re.compile(r"""(["'])(.*?)\1\s*(?:#.*)?""")
 _MISSING: Final = object()
-_FREE: Final = frozenset({"connections", "monitoring", "alerts", "retry", "service"})  # secrets stay hidden in these
+_UNSERVED: Final = ("monitoring", "alerts", "retry", "service")
+_FREE: Final = frozenset({"connections", *_UNSERVED})  # secrets stay hidden in these
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +31,9 @@ class _Loaded:
     """One consistent state of the configuration."""
 
     value: dict[str, Any]
-    places: dict[KeyPath, str]
+    layers: _Layers  # the same as written, and where
     settings: SettingsSpec
+    connections_sound: bool
 
 
 class ConfigManager:
@@ -38,25 +41,38 @@ class ConfigManager:
 
     Checked when made and at every `reload`: a mistake raises ConfigurationError with its place. `environment` is
     `PRATIQUE_ENV` if not given, else `dev`. `root` is the nearest folder upwards that has `config/`, else the current
-    one; without any configuration all defaults hold. Texts with `${NAME}` or `${file:PATH}` become `Secret`.
+    one; without any configuration all defaults hold. Texts with `${NAME}` or `${file:PATH}` become `Secret`. With
+    `found` mistakes are put there (a secret that is not set as a warning), and what is right holds.
     """
 
-    def __init__(self, environment: str | None = None, root: str | Path | None = None) -> None:
-        self.root = Path(root).resolve() if root is not None else _find_root(Path.cwd())
-        chosen = environment or self._variables().get("PRATIQUE_ENV", ("", ""))[0]
+    def __init__(
+        self, environment: str | None = None, root: str | Path | None = None, found: Mistakes | None = None
+    ) -> None:
+        self.root = Path(root).resolve() if root is not None else find_root(Path.cwd())
+        chosen = environment or self._variables(Mistakes()).get("PRATIQUE_ENV", ("", ""))[0]
         self.environment = chosen or "dev"
         self._chosen = bool(chosen)
-        self._loaded = self._load()
+        self._loaded = self._load(found)
 
     @property
     def settings(self) -> SettingsSpec:
         """All settings, typed, with their defaults."""
         return self._loaded.settings
 
-    def _variables(self) -> dict[str, tuple[str, str]]:
+    @property
+    def written(self) -> Mapping[str, Any]:
+        """What is written, all layers merged, with references to secrets as they stand in the files."""
+        return self._loaded.layers.value
+
+    @property
+    def connections_sound(self) -> bool:
+        """False if connections may be missing only because what is written is wrong."""
+        return self._loaded.connections_sound
+
+    def _variables(self, found: Mistakes) -> dict[str, tuple[str, str]]:
         """The variables of the process over those of the file `.env`, each with its place."""
         process = {name: (text, f"environment variable {name}") for name, text in os.environ.items()}
-        return {**_read_dotenv(self.root / ".env"), **process}
+        return {**_read_dotenv(self.root / ".env", found), **process}
 
     def get(self, key: str, default: Any = None) -> Any:
         """The value at a dotted key such as `logging.level`: as configured, else `default`, else built in."""
@@ -71,75 +87,94 @@ class ConfigManager:
 
     def origin(self, key: str) -> str:
         """Where the value at a dotted key comes from: `file:line`, the name of a variable, or `built-in default`."""
-        place = self._loaded.places.get(tuple(key.split(".")))
+        place = self._loaded.layers.places.get(tuple(key.split(".")))
         if place is None:
             return "built-in default"
         return place.rpartition(":")[0] if re.search(r":[0-9]+:[0-9]+$", place) else place
 
-    def where(self, path: KeyPath) -> str:
-        """`file:line:column` of the value at `path`, or of its nearest parent; `config` if nothing is written."""
-        return _nearest_place(self._loaded.places, path)
+    def where(self, path: KeyPath, key: bool = False) -> str:  # noqa: FBT001, FBT002 - see specs.base.Where
+        """`file:line:column` of the value at `path` (or of its key), or of its nearest parent, else `config`."""
+        return self._loaded.layers.where(path, key)
 
     def connection(self, name: str, where: str) -> dict[str, Any]:
         """The connection of this name; ConfigurationError at `where`, listing the known ones, if there is none."""
         from pratique.specs.base import nearest  # noqa: PLC0415 - pydantic
 
         if name not in self.settings.connections:
-            raise ConfigurationError(
-                f'there is no connection "{name}" in environment {self.environment}',
-                where=where,
-                hint=nearest(name, self.settings.connections, "known connections"),
-            )
+            message = f'there is no connection "{name}" in environment {self.environment}'
+            hint = nearest(name, self.settings.connections, "known connections")
+            refuse([Mistake(where, message, hint, "unknown-name")])
         return self.settings.connections[name]
 
     def __repr__(self) -> str:
         return f"ConfigManager(environment={self.environment!r}, root={str(self.root)!r})"
 
-    def _load(self) -> _Loaded:
-        from pratique.specs.base import parse, refuse  # noqa: PLC0415 - pydantic costs 0.1 s, `--help` does without
+    def _load(self, found: Mistakes | None = None) -> _Loaded:
+        from pratique.specs.base import parse  # noqa: PLC0415 - pydantic costs 0.1 s, `--help` does without
         from pratique.specs.settings import SettingsSpec  # noqa: PLC0415
 
+        mistakes, secrets = Mistakes(), Mistakes()
         layers = _Layers()
-        for path in self._files():
-            document = load_document(path)
-            if not isinstance(document.value, dict | None):
-                raise ConfigurationError("expected settings: keys and values", where=document.where())
-            layers.add(document.value or {}, document.place)
-        variables = self._variables()
-        layers.add_variables(variables)
+        with mistakes.caught():
+            for path in self._files(mistakes):
+                with mistakes.caught():
+                    document = load_document(path, mistakes)
+                    if not isinstance(document.value, dict | None):
+                        message, hint = "expected settings: keys and values", "such as connections: {…}"
+                        refuse([Mistake(document.where(), message, hint, "type")])
+                    layers.add(document.value or {}, document.place)
+        readable = not mistakes.errors
+        variables = self._variables(mistakes)
+        layers.add_variables(variables, mistakes)
         environ = {name: text for name, (text, _) in variables.items()}
-        value = resolve_secrets(layers.value, environ, root=self.root, where=layers.where)
+        value = resolve_secrets(layers.value, environ, root=self.root, where=layers.where, found=secrets)
+        level: Level = "error" if found is None else "warning"  # where it is linted it need not be set
+        mistakes.add(replace(mistake, level=level) if mistake.code == "secret" else mistake for mistake in secrets)
         typed = {key: item if key in _FREE else reveal(item) for key, item in value.items()}
-        settings, mistakes = parse(SettingsSpec, typed, layers.where, shown=value)
-        refuse(mistakes)
-        assert settings is not None  # noqa: S101 - `refuse` raised otherwise
-        return _Loaded(value, layers.places, settings)
+        parsed = parse(SettingsSpec, typed, layers.where, shown=value)
+        mistakes.add(parsed.mistakes)
+        mistakes.add(
+            Mistake(layers.where((key,), True), f"{key} is not served yet", "it does nothing", "not-served", "warning")
+            for key in _UNSERVED
+            if layers.value.get(key)
+        )
+        if found is None:
+            mistakes.refuse()
+        else:
+            found.add(mistakes)
+        unsound = parsed.spec is None or any(len(path) == 1 or path[0] == "connections" for path in parsed.wrong)
+        return _Loaded(value, layers, parsed.spec or SettingsSpec(), not unsound and readable)
 
-    def _files(self) -> list[Path]:
+    def _files(self, found: Mistakes) -> list[Path]:
         """The files that make up this environment, weakest first."""
-        folder = self.root / "config"
-        found: dict[str, Path] = {}
-        for path in folder_of(folder):
-            if path.suffix in _SUFFIXES:
-                if path.stem in found:
-                    message = f"{found[path.stem].name} and {path.name} both configure {path.stem}"
-                    raise ConfigurationError(message, where=str(folder), hint="keep one of them")
-                found[path.stem] = path
-        known = sorted(found.keys() - {"default"})
-        if self._chosen and known and self.environment not in known:
-            raise ConfigurationError(
-                f'there is no environment "{self.environment}"',
-                where=str(folder),
-                hint=f"known environments: {', '.join(known)}; make config/{self.environment}.yaml for a new one",
-            )
-        return [found[name] for name in ("default", self.environment) if name in found]
+        known = config_files(self.root, found)
+        names = sorted(known.keys() - {"default"})
+        if self._chosen and names and self.environment not in names:
+            message = f'there is no environment "{self.environment}"'
+            hint = f"known environments: {', '.join(names)}; make config/{self.environment}.yaml for a new one"
+            found.add([Mistake(str(self.root / "config"), message, hint, "unknown-name")])
+        return [known[name] for name in ("default", self.environment) if name in known]
+
+
+def config_files(root: Path, found: Mistakes) -> dict[str, Path]:
+    """The files of a project's configuration by the environment that they hold, and `default`."""
+    folder = root / "config"
+    files: dict[str, Path] = {}
+    for path in folder_of(folder):
+        if path.suffix in _SUFFIXES:
+            if path.stem in files:
+                message = f"{files[path.stem].name} and {path.name} both configure {path.stem}"
+                found.add([Mistake(f"{shown_path(path)}:1:1", message, "keep one of them", "duplicate")])
+                continue
+            files[path.stem] = path
+    return files
 
 
 def _everywhere(place: str) -> Where:
     return lambda path, key=False: place  # noqa: ARG005 - one place for every value
 
 
-def _find_root(start: Path) -> Path:
+def find_root(start: Path) -> Path:
     """The nearest folder upwards that holds `config/`, else `start`."""
     return next((folder for folder in (start, *start.parents) if (folder / "config").is_dir()), start)
 
@@ -174,7 +209,7 @@ class _Layers:
         """Put a layer over what is there: mappings are merged, everything else is replaced."""
         self._merge(self.value, layer, where, ())
 
-    def add_variables(self, variables: Mapping[str, tuple[str, str]]) -> None:
+    def add_variables(self, variables: Mapping[str, tuple[str, str]], found: Mistakes) -> None:
         """`PRATIQUE__A__B=text` sets `a.b` to what the text means as a plain scalar."""
         for name, (text, place) in sorted(variables.items()):
             if not name.startswith(_PREFIX):
@@ -182,7 +217,8 @@ class _Layers:
             parts = name.removeprefix(_PREFIX).lower().split("__")
             if not all(parts):
                 hint = f"two underscores stand between names: {_PREFIX}LOGGING__LEVEL"
-                raise ConfigurationError("this variable names no key", where=place, hint=hint)
+                found.add([Mistake(place, "this variable names no key", hint, "unknown-name")])
+                continue
             layer: Any = read_scalar(text)
             for part in reversed(parts):
                 layer = {part: layer}
@@ -205,17 +241,17 @@ class _Layers:
                 self.places[*inner, index] = where((*inner, index))
 
 
-def _read_dotenv(path: Path) -> dict[str, tuple[str, str]]:
+def _read_dotenv(path: Path, found: Mistakes) -> dict[str, tuple[str, str]]:
     """Variables of a `.env` file with their places: `KEY=value` lines, `export`, quotes, comments, no expansion."""
-    found: dict[str, tuple[str, str]] = {}
+    variables: dict[str, tuple[str, str]] = {}
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except FileNotFoundError:
-        return found
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(
-            "the file cannot be read as UTF-8 text", where=str(path), hint="check its rights"
-        ) from error
+        return variables
+    except (OSError, UnicodeDecodeError):
+        message, hint = "the file cannot be read as UTF-8 text", "check its rights"
+        found.add([Mistake(str(path), message, hint, "unreadable")])
+        return variables
     for number, line in enumerate(lines, start=1):
         text = line.strip()
         if not text or text.startswith("#"):
@@ -223,7 +259,8 @@ def _read_dotenv(path: Path) -> dict[str, tuple[str, str]]:
         place = f"{path.name}:{number}:1"
         match = _DOTENV_LINE.fullmatch(text)
         if match is None:
-            raise ConfigurationError("expected a line NAME=value", where=place, hint="begin comments with #")
+            found.add([Mistake(place, "expected a line NAME=value", "begin comments with #", "syntax")])
+            continue
         quoted = _QUOTED.fullmatch(match[2])
-        found[match[1]] = (quoted[2] if quoted else match[2].partition(" #")[0].strip(), place)
-    return found
+        variables[match[1]] = (quoted[2] if quoted else match[2].partition(" #")[0].strip(), place)
+    return variables

@@ -1,4 +1,4 @@
-"""A YAML or JSON document that remembers line and column of every value, and secrets that do not print themselves.
+"""A YAML or JSON document that remembers line and column of every value.
 
 The YAML is a strict part of YAML 1.2: no anchors, aliases, tags or merge keys, no repeated keys. A plain scalar is
 a boolean only as `true` or `false`, null only as `null`, `~` or nothing, a number only in JSON's notation; `no`, `on`,
@@ -7,26 +7,28 @@ a boolean only as `true` or `false`, null only as `null`, `~` or nothing, a numb
 
 from __future__ import annotations
 
+import os
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from json.decoder import JSONDecodeError, scanstring  # type: ignore[attr-defined]  # the strict string scanner of json
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from pratique.errors import ConfigurationError
+from pratique.mistakes import Code, Mistake, Mistakes, mistakes_of
+from pratique.positions import inside
 
 KeyPath = tuple[str | int, ...]
 
 DOCUMENT_BYTES_MAX: Final = 1 << 20  # Limit: people do not write more; a parser in Python needs seconds for it
 DEPTH_MAX: Final = 50  # Limit: far above any real nesting, far below Python's stack
+_NOTES_MAX: Final = 100  # Limit: nobody mends more at once, and looking behind each costs time
 _DIGITS_MAX: Final = 400  # Limit: longer than any double or decimal; int() of Python refuses 4,300
-_SECRET_BYTES_MAX: Final = 1 << 16  # Limit: keys and certificates fit; a wrong path to a big file does not
 
+_RIGHTS: Final = "check the path and its rights"
 _NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
-_REFERENCE: Final = re.compile(r"\$\{([^}]*)\}")
-_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _JSON_WORD: Final = re.compile(r"[^\s,:\[\]{}\"]+")
 _WORDS: Final[Mapping[str, Any]] = {"true": True, "false": False, "null": None, "~": None, "": None}
 
@@ -40,53 +42,117 @@ class Document:
     _places: Mapping[KeyPath, tuple[int, int]] = field(repr=False)
     _keys: Mapping[KeyPath, tuple[int, int]] = field(repr=False)
     _texts: Mapping[KeyPath, str] = field(repr=False)
+    _lines: Sequence[str] = field(repr=False)
+    heirs: str = ""  # what is not written in an entry under this key may stand in `defaults`
 
     def has(self, path: KeyPath) -> bool:
-        """True if something is written at `path`."""
+        """True if something is written at `path` itself."""
         return path in self._places
 
     def where(self, path: KeyPath = ()) -> str:
         """`file:line:column` of the value at `path`, or of its nearest parent that is written."""
+        path = self._written(path)
         while path and path not in self._places:
             path = path[:-1]
-        line, column = self._places.get(path, (1, 1))
-        return f"{self.path}:{line}:{column}"
+        return self._told(self._places.get(path, (1, 1)))
 
     def key_where(self, path: KeyPath) -> str:
         """`file:line:column` of the key that leads to `path`, or of the nearest value that is written."""
-        if path not in self._keys:
-            return self.where(path)
-        line, column = self._keys[path]
-        return f"{self.path}:{line}:{column}"
+        path = self._written(path)
+        return self._told(self._keys[path]) if path in self._keys else self.where(path)
 
     def place(self, path: KeyPath, key: bool = False) -> str:  # noqa: FBT001, FBT002 - the form that specs ask with
         """`key_where` if `key`, else `where`."""
         return self.key_where(path) if key else self.where(path)
+
+    def inside(self, path: KeyPath, text: str, offset: int = 0) -> str:
+        """`file:line:column` of the character `offset` of `text`, which is (a part of) the scalar at `path`.
+
+        Where no such scalar is written, it is the place of `path`.
+        """
+        path = self._written(path)
+        while path and path not in self._places:
+            path = path[:-1]
+        path = path if path in self._texts else (*path, 0)
+        whole = self._texts.get(path, "")
+        begin = whole.find(text)
+        if not text or begin < 0:
+            return self.where(path)
+        return self._told(inside(self._lines, self._places[path], whole, begin + offset))
+
+    def key_inside(self, path: KeyPath, offset: int) -> str:
+        """`file:line:column` of the character `offset` of the key that leads to `path`."""
+        place = self._keys.get(path)
+        return self.where(path) if place is None else self._told(inside(self._lines, place, str(path[-1]), offset))
+
+    def owners(self) -> Callable[[str], KeyPath]:
+        """What gives the key path of the last key or value that begins at a `file:line:column` or before it."""
+        known = [(place, path) for places in (self._keys, self._places) for path, place in places.items()]
+        known.sort(key=lambda item: (item[0], len(item[1])))
+        starts = [place for place, _ in known]
+
+        def owner(where: str) -> KeyPath:
+            line, column = (int(part) for part in where.rsplit(":", 2)[1:])
+            at = bisect_right(starts, (line, column))
+            return known[at - 1][1] if at else ()
+
+        return owner
+
+    def _written(self, path: KeyPath) -> KeyPath:
+        """`path`, or the place in `defaults` from which an entry has it."""
+        if self.heirs and path[:1] == (self.heirs,) and path not in self._places:
+            for length in range(len(path), 2, -1):
+                if path[:length] in self._places:
+                    break
+                if ("defaults", *path[2:length]) in self._places:
+                    return ("defaults", *path[2:])
+        return path
+
+    def _told(self, place: tuple[int, int]) -> str:
+        return f"{self.path}:{place[0]}:{place[1]}"
 
     def text(self, path: KeyPath) -> str | None:
         """The scalar at `path` as it is written (without its quotes), None if there is no scalar."""
         return self._texts.get(path)
 
 
-def load_document(path: Path) -> Document:
-    """The one document of a YAML or JSON file; an empty file has the value None. Errors carry file:line:column."""
-    documents = load_documents(path)
+def load_document(path: Path, found: Mistakes | None = None) -> Document:
+    """The one document of a YAML or JSON file; an empty file has the value None.
+
+    Raises ConfigurationError with file:line:column of every mistake; mistakes after which the file can be read on are
+    put into `found` instead, if that is given.
+    """
+    documents = load_documents(path, found)
     if len(documents) > 1:
         raise ConfigurationError(
             "a second document begins here, but this file must be one document",
             where=documents[1].where(),
             hint="remove the line `---`",
+            facts={"code": "syntax"},
         )
-    return documents[0] if documents else Document(_display(path), None, {}, {}, {})
+    return documents[0] if documents else Document(shown_path(path), None, {}, {}, {}, ())
 
 
-def load_documents(path: Path) -> list[Document]:
-    """Every document of a YAML file (separated by `---`), or the one of a JSON file; none if the file is empty."""
-    name = _display(path)
+def load_documents(path: Path, found: Mistakes | None = None) -> list[Document]:
+    """Every document of a YAML file (separated by `---`), or the one of a JSON file; none if the file is empty.
+
+    Raises as `load_document` does.
+    """
+    name = shown_path(path)
     text = _read_text(path, name)
-    if path.suffix == ".json":
-        return [_JsonReader(name, text).document()] if text.strip() else []
-    return _YamlReader(name, text).documents()
+    mistakes = Mistakes() if found is None else found
+    try:
+        if path.suffix != ".json":
+            documents = _YamlReader(name, text, mistakes).documents()
+        else:
+            documents = [_JsonReader(name, text, mistakes).document()] if text.strip() else []
+    except ConfigurationError as error:
+        mistakes.add(mistakes_of(error))
+        mistakes.refuse()
+        raise
+    if found is None:
+        mistakes.refuse()
+    return documents
 
 
 def read_scalar(text: str) -> Any:
@@ -102,10 +168,10 @@ def read_scalar(text: str) -> Any:
     return number if number - number == 0 else text  # 1e999 is no double: it stays text
 
 
-def _display(path: Path) -> str:
+def shown_path(path: Path) -> str:
     """The path as people see it: relative to the current folder where it lies inside."""
     try:
-        return path.resolve().relative_to(Path.cwd()).as_posix()
+        return Path(os.path.realpath(path)).relative_to(Path.cwd()).as_posix()  # `resolve` raises where links go round
     except ValueError:
         return str(path)
 
@@ -121,11 +187,14 @@ def folder_of(folder: Path) -> list[Path]:
 
 
 def _unreadable(error: OSError, name: str) -> ConfigurationError:
-    reason = error.strerror or type(error).__name__
-    return ConfigurationError(f"cannot be read: {reason}", where=name, hint="check the path and its rights")
+    reason, facts = error.strerror or type(error).__name__, {"code": "unreadable"}
+    return ConfigurationError(f"cannot be read: {reason}", where=name, hint=_RIGHTS, facts=facts)
 
 
 def _read_text(path: Path, name: str) -> str:
+    facts = {"code": "unreadable"}
+    if path.exists() and not path.is_file():  # a pipe would be waited for
+        raise ConfigurationError("cannot be read: it is no regular file", where=name, hint=_RIGHTS, facts=facts)
     try:
         with path.open("rb") as file:
             data = file.read(DOCUMENT_BYTES_MAX + 1)
@@ -133,27 +202,44 @@ def _read_text(path: Path, name: str) -> str:
         raise _unreadable(error, name) from error
     if len(data) > DOCUMENT_BYTES_MAX:
         raise ConfigurationError(
-            "the file is larger than 1 MiB", where=name, hint="split it: one file per schema or pipeline"
+            "the file is larger than 1 MiB",
+            where=name,
+            hint="split it: one file per schema or pipeline",
+            facts=facts,
         )
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         before = data[: error.start]
         place = f"{name}:{before.count(10) + 1}:{error.start - before.rfind(10)}"
-        raise ConfigurationError("this byte is not UTF-8", where=place, hint="save the file as UTF-8") from error
+        raise ConfigurationError(
+            "this byte is not UTF-8", where=place, hint="save the file as UTF-8", facts=facts
+        ) from error
 
 
 class _Reader:
     """Collects places and texts while a document is read."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, text: str, found: Mistakes) -> None:
         self.name = name
+        self.found = found
+        self.notes = 0
+        self.lines = text.splitlines()
         self.places: dict[KeyPath, tuple[int, int]] = {}
         self.keys: dict[KeyPath, tuple[int, int]] = {}
         self.texts: dict[KeyPath, str] = {}
 
-    def fail(self, message: str, place: tuple[int, int], hint: str) -> NoReturn:
-        raise ConfigurationError(message, where=f"{self.name}:{place[0]}:{place[1]}", hint=hint)
+    def fail(self, message: str, place: tuple[int, int], hint: str, code: Code = "syntax") -> NoReturn:
+        """Refuse the file: nothing that follows can be understood."""
+        where = f"{self.name}:{place[0]}:{place[1]}"
+        raise ConfigurationError(message, where=where, hint=hint, facts={"code": code})
+
+    def note(self, message: str, place: tuple[int, int], hint: str, code: Code = "syntax") -> None:
+        """Note a mistake after which the file can be read on."""
+        self.found.add([Mistake(f"{self.name}:{place[0]}:{place[1]}", message, hint, code)])
+        self.notes += 1
+        if self.notes == _NOTES_MAX:
+            self.fail("so many mistakes that the file is read no further", place, "mend those that are told")
 
     def enter(self, path: KeyPath, place: tuple[int, int]) -> None:
         self.places[path] = place
@@ -164,16 +250,16 @@ class _Reader:
         inner = (*path, key)
         if inner in self.keys:
             line, column = self.keys[inner]
-            self.fail(
-                f'the key "{key}" stands twice',
-                place,
-                f"it stands first at {self.name}:{line}:{column}; keep one of them",
-            )
+            hint = f"it stands first at {self.name}:{line}:{column}; keep one of them"
+            self.note(f'the key "{key}" stands twice', place, hint, "duplicate")
+            for known in (self.places, self.keys, self.texts):  # the second counts, as far as the file is read on
+                for old in [old for old in known if old[: len(inner)] == inner]:
+                    del known[old]
         self.keys[inner] = place
         return inner
 
     def finish(self, value: Any) -> Document:
-        document = Document(self.name, value, self.places, self.keys, self.texts)
+        document = Document(self.name, value, self.places, self.keys, self.texts, self.lines)
         self.places, self.keys, self.texts = {}, {}, {}
         return document
 
@@ -181,8 +267,8 @@ class _Reader:
 class _YamlReader(_Reader):
     """Reads the events of a YAML parser."""
 
-    def __init__(self, name: str, text: str) -> None:
-        super().__init__(name)
+    def __init__(self, name: str, text: str, found: Mistakes) -> None:
+        super().__init__(name, text, found)
         self._events = self._parse(text)
 
     def _parse(self, text: str) -> Iterator[Any]:
@@ -193,6 +279,12 @@ class _YamlReader(_Reader):
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             place = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+            opened = error.context_mark if str(error.context).startswith("while parsing a flow") else None
+            if opened is not None and opened.line + 1 < place[0]:
+                bracket = self.lines[opened.line][opened.column]
+                close = {"{": "}", "[": "]"}[bracket]
+                place = (opened.line + 1, opened.column + 1)
+                self.fail(f"not valid YAML: this {bracket} is not closed", place, f"close it with {close}")
             self.fail(f"not valid YAML: {error.problem or error.context}", place, _yaml_hint(str(error.problem)))
         except yaml.YAMLError as error:
             self.fail(f"not valid YAML: {str(error).splitlines()[0]}", (1, 1), "remove control characters")
@@ -206,11 +298,12 @@ class _YamlReader(_Reader):
         place = (event.start_mark.line + 1, event.start_mark.column + 1)
         kind = type(event).__name__
         if kind == "AliasEvent":
-            self.fail("aliases (*name) are not read", place, "write the value out; begin a text with * in quotes")
+            self.note("aliases (*name) are not read", place, "write the value out; begin a text with * in quotes")
+            return None
         if event.anchor is not None:
-            self.fail("anchors (&name) are not read", place, "write the value out; begin a text with & in quotes")
+            self.note("anchors (&name) are not read", place, "write the value out; begin a text with & in quotes")
         if event.tag is not None:
-            self.fail("tags (!name) are not read", place, "write the plain value; begin a text with ! in quotes")
+            self.note("tags (!name) are not read", place, "write the plain value; begin a text with ! in quotes")
         self.enter(path, place)
         if kind == "ScalarEvent":
             self.texts[path] = event.value
@@ -226,7 +319,9 @@ class _YamlReader(_Reader):
             if type(event).__name__ != "ScalarEvent" or event.anchor is not None or event.tag is not None:
                 self.fail("a key must be plain text", place, "keys are single words or quoted texts")
             if event.value == "<<" and event.implicit[0]:
-                self.fail("merge keys (<<) are not read", place, "write the values out, or use `defaults:`")
+                self.note("merge keys (<<) are not read", place, "write the values out, or use `defaults:`")
+                self._node((*path, "<<"), next(self._events))
+                continue
             value[event.value] = self._node(self.key(path, event.value, place), next(self._events))
         return value
 
@@ -239,7 +334,7 @@ class _YamlReader(_Reader):
 
 def _yaml_hint(problem: str) -> str:
     """What most often stands behind a message of the parser."""
-    if "\\t" in problem:
+    if "\\t" in problem or "tab character" in problem:
         return "indent with blanks, not with tabs"
     if "mapping values" in problem:
         return 'put a value that contains ": " in quotes, and check the indentation'
@@ -251,8 +346,8 @@ def _yaml_hint(problem: str) -> str:
 class _JsonReader(_Reader):
     """Reads JSON (RFC 8259) with positions; but repeated keys are errors and numbers keep their text."""
 
-    def __init__(self, name: str, text: str) -> None:
-        super().__init__(name)
+    def __init__(self, name: str, text: str, found: Mistakes) -> None:
+        super().__init__(name, text, found)
         self._text = text
         self._at = 0
         self._starts = [0] + [index + 1 for index, char in enumerate(text) if char == "\n"]
@@ -280,7 +375,8 @@ class _JsonReader(_Reader):
     def _take(self, expected: str) -> str:
         char = self._peek()
         if not char or char not in expected:
-            self._wrong(f"expected {' or '.join(expected)}, found {char or 'the end of the file'}")
+            wanted = " or ".join(expected).replace('"', "a key in quotes")
+            self._wrong(f"expected {wanted}, found {char or 'the end of the file'}")
         self._at += 1
         return char
 
@@ -335,122 +431,3 @@ class _JsonReader(_Reader):
             value.append(self._node((*path, len(value))))
             if self._take(",]") == "]":
                 return value
-
-
-class Secret:
-    """A text that prints as `***` everywhere; only `reveal()` gives it out."""
-
-    __slots__ = ("_text",)
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def reveal(self) -> str:
-        """The text itself: hand it to a driver, never to a log or a message."""
-        return self._text
-
-    def __repr__(self) -> str:
-        return "***"
-
-    __str__ = __repr__
-
-    def __format__(self, spec: str) -> str:
-        return format("***", spec)
-
-    def __eq__(self, other: object) -> bool:
-        return self._text == other._text if isinstance(other, Secret) else NotImplemented
-
-    def __hash__(self) -> int:
-        return hash((Secret, self._text))
-
-
-def reveal(value: Any) -> Any:
-    """`value` with every Secret in it replaced by its text, for those who must connect with it."""
-    if isinstance(value, Secret):
-        return value.reveal()
-    if isinstance(value, Mapping):
-        return {key: reveal(item) for key, item in value.items()}
-    return [reveal(item) for item in value] if isinstance(value, list) else value
-
-
-# Every value that a reference of this process stood for: whatever an error of a driver or of the system quotes, it is
-# hidden before anybody reads it.
-_resolved: set[str] = set()
-_HIDDEN_CHARACTERS_MIN: Final = 4  # Limit: a shorter value protects nothing, and hiding it would garble every message
-
-
-def hide_secrets(value: Any) -> Any:
-    """`value` (text, or texts in lists and mappings) with what references stood for as `***`: for all that is told."""
-    if isinstance(value, str):
-        for text in sorted(_resolved, key=len, reverse=True):
-            value = value.replace(text, "***")
-        return value
-    if isinstance(value, Mapping):
-        return {key: hide_secrets(item) for key, item in value.items()}
-    return [hide_secrets(item) for item in value] if isinstance(value, (list, tuple)) else value
-
-
-def resolve_secrets(
-    value: Any, environ: Mapping[str, str], *, root: Path, where: Callable[[KeyPath], str], path: KeyPath = ()
-) -> Any:
-    """`value` with every text that holds `${NAME}` or `${file:PATH}` resolved into a Secret, the others unchanged.
-
-    A file's path is relative to `root`, and one line end at its end is dropped. What a variable holds is not expanded
-    again. A reference to nothing raises ConfigurationError at its place, naming the variable, never a value.
-    """
-    if isinstance(value, dict):
-        return {
-            key: resolve_secrets(item, environ, root=root, where=where, path=(*path, key))
-            for key, item in value.items()
-        }
-    if isinstance(value, list):
-        return [
-            resolve_secrets(item, environ, root=root, where=where, path=(*path, index))
-            for index, item in enumerate(value)
-        ]
-    if not isinstance(value, str) or "${" not in value:
-        return value
-    place = where(path)
-    return Secret(_REFERENCE.sub(lambda match: remembered(_resolve(match[1], environ, root, place)), value))
-
-
-def remembered(text: str) -> str:
-    """`text`, hidden from here on in everything that is told: it is a secret."""
-    if len(text) >= _HIDDEN_CHARACTERS_MIN:
-        _resolved.add(text)
-    return text
-
-
-def _resolve(reference: str, environ: Mapping[str, str], root: Path, where: str) -> str:
-    if reference.startswith("file:"):
-        return _secret_file(root / reference.removeprefix("file:"), where)
-    if not _VARIABLE.fullmatch(reference):
-        raise ConfigurationError(
-            f"${{{reference}}} is not a reference",
-            where=where,
-            hint="write ${NAME} for a variable or ${file:PATH} for a file",
-        )
-    if reference not in environ:
-        raise ConfigurationError(
-            f"the environment variable {reference} is not set",
-            where=where,
-            hint=f"set it: export {reference}=…, or write a line {reference}=… into the file .env",
-            facts={"variable": reference},
-        )
-    return environ[reference]
-
-
-def _secret_file(path: Path, where: str) -> str:
-    try:
-        with path.open("rb") as file:
-            data = file.read(_SECRET_BYTES_MAX + 1)
-        if len(data) > _SECRET_BYTES_MAX:
-            raise ConfigurationError(
-                f"the secret file {path} is larger than 64 KiB", where=where, hint="check the path"
-            )
-        return data.decode().removesuffix("\n").removesuffix("\r")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        raise ConfigurationError(
-            f"the secret file {path} cannot be read: {reason}", where=where, hint="check the path and its rights"
-        ) from error

@@ -130,6 +130,7 @@ class RawRecord:
 
     `raw` is the record's text without its line end, None for formats without text. `values` are text for text
     formats, else what the format holds. `offset` is where the text begins, in bytes of the unpacked file as UTF-8.
+    In a workbook `line` is the row of the sheet `sheet`.
     """
 
     number: int
@@ -137,6 +138,7 @@ class RawRecord:
     raw: str | None
     values: Mapping[str, Any]
     offset: int | None = None
+    sheet: str | None = None
 
 
 class RecordReader(Protocol):

@@ -61,15 +61,12 @@ class SchemaValidator:
     @classmethod
     def from_file(cls, path: str | Path, config: ConfigManager | None = None) -> SchemaValidator:
         """The validator of the newest version in a schema file. Raises ConfigurationError with its place."""
-        from pratique.schema.compile import check  # noqa: PLC0415 - loads the expression parser
         from pratique.specs.schema_files import load_schemas  # noqa: PLC0415 - loads pydantic
 
         file = Path(path)
         if not file.is_file():
             raise ConfigurationError(f"there is no schema file {path}", hint="give the path of a schemas/NAME.yaml")
-        schema = load_schemas(file)[-1]
-        check(schema)
-        return cls(schema, config)
+        return cls(load_schemas(file)[-1], config)
 
     @overload
     def validate(self, record: Record) -> dict[str, Any]: ...

@@ -199,13 +199,11 @@ def test_an_error_shows_the_place(tmp_path: Path) -> None:
         facts={"more": [{"message": "also bad", "where": f"{path}:2", "hint": ""}]},
     )
     assert render_error(error, width=200).split("\n") == [
-        "error: unknown key pth",
-        f"  at {path}:3:8",
+        f"{path}:3:8: error value: unknown key pth",
         "      3 |   売上: {pth: x}",
-        "        |          ^",
+        "        |          ^^^",
         "  do: path is near",
-        "error: also bad",
-        f"  at {path}:2",
+        f"{path}:2: error value: also bad",
         r"      2 | \tsales:",
     ]
 
@@ -228,6 +226,7 @@ def test_a_long_line_is_quoted_around_its_place(tmp_path: Path) -> None:
     path.write_text("a" * 300 + "HERE" + "b" * 300)
     lines = render_error(ConfigurationError("x", where=f"{path}:1:301"), width=80).split("\n")
     quoted, caret = next((line, below) for line, below in itertools.pairwise(lines) if below.endswith("^"))
+    assert columns(caret) <= 80
     assert columns(quoted) <= 80
     assert quoted[caret.index("^") :].startswith("HERE")
 

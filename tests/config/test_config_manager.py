@@ -9,8 +9,8 @@ import sys
 import pytest
 
 from pratique.config_manager import ConfigManager
-from pratique.documents import Secret
 from pratique.errors import ConfigurationError
+from pratique.secrets import Secret
 
 
 def test_without_any_file_all_defaults_hold(folder) -> None:
@@ -136,7 +136,7 @@ def test_reload_takes_over_a_good_configuration_and_keeps_the_old_one_against_a_
         ({"config/default.yaml": "connections: {warehouse: x.duckdb}\n"}, "config/default.yaml:1:26", "mapping", ""),
         ({"config/default.yaml": "connections: {Ware House: {}}\n"}, "config/default.yaml:1:15", "is not a name", "small letters"),
         ({"config/default.yaml": "- a\n"}, "config/default.yaml:1:1", "expected settings", ""),
-        ({"config/default.yaml": "", "config/default.json": "{}"}, "config", "both configure default", "keep one"),
+        ({"config/default.yaml": "", "config/default.json": "{}"}, "config/default.yaml:1:1", "both configure default", "keep one"),
         ({".env": "A=1\nnonsense\n"}, ".env:2:1", "NAME=value", "#"),
         ({".env": "PRATIQUE____X=1\n"}, ".env:1:1", "names no key", "PRATIQUE__LOGGING__LEVEL"),
         ({".env": "PRATIQUE__LOGING__LEVEL=INFO\n"}, ".env:1:1", "loging", "logging"),

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pratique.documents import Secret, load_document, load_documents, resolve_secrets, reveal
+from pratique.documents import load_document, load_documents
 from pratique.errors import ConfigurationError
+from pratique.secrets import Secret, resolve_secrets, reveal
 
 
 def _load(folder: Path, text: str, name: str = "a.yaml"):
@@ -104,7 +105,7 @@ def test_json_is_read_as_python_reads_it(
         ("a.yaml", "? [a]\n: 1\n", "1:3", "a key must be plain text"),
         ("a.yaml", "a: b: c\n", "1:5", "not valid YAML"),
         ("a.yaml", "a:\n\t- x\n", "2:1", "not valid YAML"),
-        ("a.yaml", "a: [1\n", "2:1", "not valid YAML"),
+        ("a.yaml", "a: [1\n", "1:4", "not valid YAML"),
         ("a.yaml", "a: \x01\n", "1:1", "not valid YAML"),
         ("a.yaml", "a: 1\n---\nb: 2\n", "3:1", "a second document"),
         ("a.yaml", "[" * 60 + "]" * 60, "1:52", "nested deeper than 50"),

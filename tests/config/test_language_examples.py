@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from pratique.databases import Cursor, Lookback
@@ -219,7 +221,8 @@ def test_examples_of_later_features_parse_and_say_what_is_not_served(
     told = {error.where: error.message} | {item["where"]: item["message"] for item in error.facts.get("more", [])}
     for place, message in expected.items():
         assert message in told[f"pipelines/later.yaml:{place}"]
-    assert all(message.endswith("is not served yet") for message in told.values())
+    for message in told.values():
+        assert message.endswith("is not served yet") or re.match("there is no |.*schema is missing", message)
 
 
 def test_the_example_of_a_database_is_planned_in_full(folder, monkeypatch) -> None:

@@ -82,7 +82,7 @@ def test_every_word_of_dialect_and_references_arrives(folder) -> None:
     folder.write({
         "schemas/line.yaml": (
             "primaryKey: a\nuniqueKeys: [[b, c], d]\n"
-            "dialect: {delimiter: \"\\t\", quoteChar: null, escapeChar: '\\', header: false, commentChar: '#', encoding: latin-1}\n"
+            "dialect: {delimiter: \"\\t\", quoteChar: null, escapeChar: '\\', header: false, commentChar: '#', encoding: latin-1, sheet: 2, range: 'B:F'}\n"
             "fields: {a: integer, b: , c: , d: }\n"
             "references:\n  a: head.id\n  'b, c': {to: 'head(x, y)', severity: warn, at_most: 15 %}\n"
             "checks: {any: {rule: count(*) > 0, scope: set}}\n"
@@ -94,6 +94,7 @@ def test_every_word_of_dialect_and_references_arrives(folder) -> None:
     assert schema.unique_keys == (("b", "c"), ("d",))
     assert (schema.dialect.delimiter, schema.dialect.quote_char, schema.dialect.escape_char) == ("\t", None, "\\")
     assert (schema.dialect.header, schema.dialect.comment_char, schema.dialect.encoding) == (False, "#", "latin-1")
+    assert (schema.dialect.sheet, schema.dialect.cell_range) == (2, "B:F")
     single, composite = schema.references
     assert (single.name, single.parent, single.parent_fields, single.severity) == (
         "reference.a",
@@ -185,22 +186,22 @@ def test_a_destination_is_a_duckdb_file_or_a_parquet_folder(plain, connection, k
 
 
 @pytest.mark.parametrize(
-    ("path", "form"), [("a.csv", "csv"), ("a.tsv", "csv"), ("a.TXT", "csv"), ("*.ndjson", "jsonl"), ("a.json", "json"), ("a.json.gz", "json"), ("x/**/*.parquet", "parquet")]
+    ("path", "form"), [("a.csv", "csv"), ("a.tsv", "csv"), ("a.TXT", "csv"), ("*.ndjson", "jsonl"), ("a.json", "json"), ("a.json.gz", "json"), ("a.xlsx", "excel"), ("a.XLSM", "excel"), ("x/**/*.parquet", "parquet")]
 )  # fmt: skip
 def test_the_suffix_of_the_path_says_the_format(plain, path: str, form: str) -> None:
-    """csv, tsv and txt are CSV, jsonl and ndjson JSON Lines, parquet Parquet."""
+    """csv, tsv and txt are CSV, jsonl and ndjson JSON Lines, xlsx and xlsm Excel, parquet Parquet."""
     assert _pipeline(plain, f"  u: {{path: '{path}', schema: users}}\n").sources[0].format == form
 
 
-@pytest.mark.parametrize("kind", ["pipeline", "schema", "settings"])
+@pytest.mark.parametrize("kind", ["pipeline", "schema", "config"])
 def test_editors_get_a_json_schema_of_every_file(kind) -> None:
     """The JSON Schema refuses unknown keys and knows the words of the language by their written names."""
     found = json_schema(kind)
     assert found["additionalProperties"] is False
     words = {
-        "pipeline": {"sources", "destination", "together"},
+        "pipeline": {"sources", "destination", "lineage"},
         "schema": {"primaryKey", "extraFields"},
-        "settings": {"limits"},
+        "config": {"limits"},
     }
     assert words[kind] <= set(found["properties"])
 
@@ -209,10 +210,11 @@ def test_the_short_forms_are_in_the_json_schema() -> None:
     """A field may be text, a check may be text, a share may be a percentage, a bound may be a number."""
     found = json_schema("schema")
     field = found["properties"]["fields"]["additionalProperties"]
-    assert {"type": "string"} in field["anyOf"]
-    assert {"type": "string"} in next(iter(found["properties"]["checks"]["patternProperties"].values()))["anyOf"]
+    assert {"$ref": "#/$defs/FieldSpec"} in field["anyOf"]
+    assert "string" in {form.get("type") for form in field["anyOf"]}
+    assert "string" in {form.get("type") for form in found["properties"]["checks"]["additionalProperties"]["anyOf"]}
     bound = found["$defs"]["FieldSpec"]["properties"]["minimum"]["anyOf"][0]
-    assert bound["type"] == ["string", "number"]
+    assert bound["type"] == ["string", "number", "boolean"]
 
 
 def test_a_source_written_as_nothing_has_all_from_the_defaults(family) -> None:

@@ -91,7 +91,7 @@ def test_the_password_of_a_secret_url_is_hidden_too(tmp_path, monkeypatch) -> No
     source = DatabaseDataSource(ConfigManager("dev", tmp_path), "shop", table="t")
     assert source.input.server.password.reveal() == "canary/url"
     assert "canary" not in repr(source.input)
-    from pratique.documents import hide_secrets  # noqa: PLC0415
+    from pratique.secrets import hide_secrets  # noqa: PLC0415
 
     assert hide_secrets("as canary/url said") == "as *** said"
     with pytest.raises(ConfigurationError, match="a table or a query"):

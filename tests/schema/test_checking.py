@@ -80,7 +80,10 @@ WRONG = {
     ),
     "unknown zone": (replace(GOOD, timezone="Europe/Berlim"), "the time zone `Europe/Berlim`"),
     "check of no field": (replace(GOOD, checks=(Check("c", "x > 1", where=W),)), "there is no field `x`"),
-    "check that is no condition": (replace(GOOD, checks=(Check("c", "a", where=W),)), "is a integer, not a condition"),
+    "check that is no condition": (
+        replace(GOOD, checks=(Check("c", "a", where=W),)),
+        "is of type integer, not a condition",
+    ),
     "two checks of one name": (replace(GOOD, checks=(Check("c", "a > 1"), Check("c", "a > 2", where=W))), "is taken"),
     "check with a key's name": (replace(GOOD, checks=(Check("primaryKey", "a > 1", where=W),)), "is taken"),
     "where of a load": (

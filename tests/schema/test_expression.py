@@ -81,7 +81,12 @@ def test_the_language_becomes_quoted_sql(text: str, sql: str, inputs: tuple[str,
         ("amout > 1", "s.yaml:3:10", "there is no field `amout`", "did you mean `amount`?"),
         ("a > 1 and amout > 1", "s.yaml:3:20", "there is no field `amout`", "did you mean `amount`?"),
         ("count(*) > 1", "s.yaml:3:10", "`count` looks at many rows", "give the check `scope: set`"),
-        ("a > 1; d > 1", "s.yaml:3:15", "`;` is not part of the rule language", ""),
+        (
+            "a > 1; d > 1",
+            "s.yaml:3:15",
+            "`;` is not part of the rule language",
+            "a rule is one condition over fields, such as `amount >= 0`",
+        ),
         ("path.q = 1", "s.yaml:3:10", "no field holds `path.q`", "declare one: q: {from: path.q}"),
         ("left(a) = 'x'", "s.yaml:3:10", "`left` with 1 arguments", "such as: left(code, 2)"),
         (

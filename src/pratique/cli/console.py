@@ -66,6 +66,12 @@ def to_json(value: Any) -> str:
 
 def project_options(command: _Command) -> _Command:
     """Add the options that every command on a project has: --env, --project, --color."""
+    env = click.option("--env", "environment", metavar="NAME", help="Environment. Default: $PRATIQUE_ENV, else dev.")
+    return env(folder_options(command))
+
+
+def folder_options(command: _Command) -> _Command:
+    """Add --project and --color."""
     for option in (
         click.option(
             "--color",
@@ -81,7 +87,6 @@ def project_options(command: _Command) -> _Command:
             metavar="DIR",
             help="Folder of the project. Default: the nearest one upwards that has config/.",
         ),
-        click.option("--env", "environment", metavar="NAME", help="Environment. Default: $PRATIQUE_ENV, else dev."),
     ):
         command = option(command)
     return command

@@ -15,12 +15,15 @@ import click
 from pratique.cli.console import Console, close_pipe, to_json
 from pratique.cli.problems import error_as_json, render_error
 from pratique.cli.signals import stop
-from pratique.documents import hide_secrets
 from pratique.errors import ConfigurationError, InternalError, InterruptedRunError, PratiqueError
+from pratique.secrets import hide_secrets
 
 _COMMANDS: Final[dict[str, tuple[str, str]]] = {  # name -> (module:attribute, what it does)
     "run": ("pratique.cli.run:run", "Run pipelines: read, judge, load or quarantine, account."),
     "runs": ("pratique.cli.runs:runs", "List the latest runs, or show one in full."),
+    "lint": ("pratique.cli.lint:command", "Find every mistake in a project's files, and say how to mend it."),
+    "config": ("pratique.cli.config:config", "Show the merged settings and pipelines, and where each value stands."),
+    "schema": ("pratique.cli.schema:schema", "Show and compare schemas; write JSON Schemas for editors."),
     "quarantine": ("pratique.cli.quarantine:quarantine", "List, show and export the records that were held."),
     "version": ("pratique.cli.version:version", "Print the versions of Pratique and of what it stands on."),
 }
@@ -30,6 +33,7 @@ Examples:
   pratique run shop_daily --env prod    one pipeline with the settings of prod
   pratique run shop_daily --dry-run     judge and report, write nothing
   pratique quarantine list              what is held, by cause
+  pratique lint                         every mistake in the files of the project
 \b
 Exit codes: 0 done, 1 the gate failed, 2 configuration, 3 source, 4 destination,
 5 internal, 6 already running, 7 interrupted (run again), 8 partial.

@@ -26,6 +26,7 @@ SKIPS = {1: "identical", 2: "superseded", 3: "loaded before"}
 IDENTICAL, SUPERSEDED, LOADED_BEFORE = SKIPS
 
 _THERE = "_there"
+_FIXED_WIDTH = frozenset({"integer", "number", "decimal", "boolean", "date", "time", "datetime"})
 
 
 def stored(schema: Schema, name: str, prefix: str = "") -> str:
@@ -93,17 +94,17 @@ class LateJudge:
 
         A key that only warns skips and holds nothing.
         """
-        every = ", ".join(f"s.{identifier(item.name)}" for item in self._schema.fields)
         keep = self._target.keep if rule.fields == self._target.key else None
         order = f"s.{identifier(keep)}" if keep else "NULL"
         # Columns of our own only: a field may have any name, `rid` too.
         columns = "".join(f", s.{identifier(name)} AS key{at}" for at, name in enumerate(rule.fields))
         key = ", ".join(f"key{at}" for at in range(len(rule.fields)))
+        self._copies(columns, key)
         self._session.run(
-            f"CREATE OR REPLACE TABLE sharing AS WITH copies AS (SELECT s.rowid AS rid{columns}, {order} AS _keep, "
-            f"row_number() OVER (PARTITION BY {every} ORDER BY s.rowid) AS _copy "
+            f"CREATE OR REPLACE TABLE sharing AS WITH keyed AS (SELECT s.rowid AS rid{columns}, {order} AS _keep "
             "FROM staged s JOIN doubled d ON s.rowid = d.rid), "
-            f"best AS (SELECT *, max(_keep) OVER (PARTITION BY {key}) AS _best FROM copies), "
+            "copied AS (SELECT k.*, coalesce(c.copy, 1) AS _copy FROM keyed k LEFT JOIN copies c ON k.rid = c.rid), "
+            f"best AS (SELECT *, max(_keep) OVER (PARTITION BY {key}) AS _best FROM copied), "
             "ranked AS (SELECT *, _keep IS NOT DISTINCT FROM _best AS _latest FROM best) "
             "SELECT rid, _copy, _latest, count(*) OVER w AS n, min(rid) OVER w AS low, max(rid) OVER w AS high, "
             "count(*) FILTER (WHERE _latest AND _copy = 1) OVER w AS versions "
@@ -116,7 +117,27 @@ class LateJudge:
                 f"SELECT * FROM (SELECT rid, CASE WHEN NOT _latest THEN {SUPERSEDED} WHEN versions > 1 THEN 0 "
                 f"WHEN _copy > 1 THEN {IDENTICAL} END AS reason FROM sharing) WHERE reason IS NOT NULL"
             )
-        self._session.run("DROP TABLE sharing")
+        for table in ("sharing", "copies", "twins"):
+            self._session.run(f"DROP TABLE {table}")
+
+    def _copies(self, columns: str, key: str) -> None:
+        """Number the identical rows among those that share a key, from 1, in the table `copies`.
+
+        Only rows that agree in what is cheap to read are read whole: texts cost ten times as much as all else.
+        """
+        cheap = [item.name for item in self._schema.fields if item.type.name in _FIXED_WIDTH]
+        some = "".join(f", s.{identifier(name)} AS own{at}" for at, name in enumerate(cheap))
+        alike = ", ".join([key, *(f"own{at}" for at in range(len(cheap)))])
+        twins = self._session.count(
+            f"CREATE OR REPLACE TABLE twins AS SELECT rid FROM (SELECT rid, count(*) OVER (PARTITION BY {alike}) AS n "
+            f"FROM (SELECT s.rowid AS rid{columns}{some} FROM staged s JOIN doubled d ON s.rowid = d.rid)) WHERE n > 1"
+        )
+        every = ", ".join(f"s.{identifier(item.name)}" for item in self._schema.fields)
+        whole = "FROM staged s JOIN twins t ON s.rowid = t.rid" if twins else "FROM staged s WHERE false"
+        self._session.run(
+            "CREATE OR REPLACE TABLE copies AS SELECT s.rowid AS rid, "
+            f"row_number() OVER (PARTITION BY {every} ORDER BY s.rowid) AS copy {whole}"
+        )
 
     def _loaded_before(self, rule: Rule, lookup: Lookup) -> None:
         """Against the rows there: an identical one makes this row `loaded before`, a different one holds it."""

@@ -12,7 +12,7 @@ from pratique.errors import ConfigurationError, InternalError
 from pratique.model import Failure, SetVerdict
 from pratique.schema import Schema
 from pratique.schema.compile import Judge, Rule
-from pratique.schema.rules import read
+from pratique.schema.rules import computed
 from pratique.schema.sql import identifier, literal
 from pratique.schema.types import storage
 
@@ -26,9 +26,7 @@ def guilty(
     )
     asked = [(f"rule {rule.name}", rule.sql, _where(schema, rule)) for rule in rules if rule.scope == "row"]
     asked += [
-        (f"field {item.name}", read(schema, item.expression, item.where, "value").sql, item.where)
-        for item in schema.fields
-        if item.expression
+        (f"field {item.name}", computed(schema, item).sql, item.where) for item in schema.fields if item.expression
     ]
     for what, sql, where in asked:
         try:

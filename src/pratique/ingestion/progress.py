@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from pratique.documents import hide_secrets
 from pratique.errors import PratiqueError
 from pratique.model import Cause, FileVersion, HeldFile, Landed, Tally, Written
+from pratique.secrets import hide_secrets
 
 
 @dataclass(slots=True)

@@ -12,7 +12,6 @@ from typing import Any, Final
 
 from pratique import accounting, failpoints
 from pratique.destinations.base import Destination
-from pratique.documents import hide_secrets
 from pratique.engines.base import Engine, Staged
 from pratique.errors import (
     DestinationMovedError,
@@ -55,10 +54,11 @@ from pratique.model import (
     Written,
     load_id,
 )
-from pratique.project import Pipeline, SourcePlan
+from pratique.planning import Pipeline, SourcePlan
 from pratique.quarantine import Quarantine, held_records, masked_causes
 from pratique.schema import Schema
 from pratique.schema.gate import gate, warnings
+from pratique.secrets import hide_secrets
 from pratique.sources import ReadLimits, open_source
 from pratique.sources.base import Source
 

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
+import operator
 import re
 import warnings
-from typing import NoReturn
+import zoneinfo
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Literal
 
+from pratique.documents import KeyPath
 from pratique.errors import ConfigurationError
+from pratique.mistakes import Code, Mistake, Mistakes, mistakes_of, refuse
 from pratique.model import LINEAGE_COLUMNS
 from pratique.schema.expression import near
-from pratique.schema.fields import Field, Schema
-from pratique.schema.rules import FORMATS, read, rules
+from pratique.schema.fields import Field, Reference, Schema
+from pratique.schema.rules import FORMATS, computed, read, rules
 from pratique.schema.sql import identifier
-from pratique.schema.types import DIRECTIVES, NUMERIC, TEMPORAL, valid_literal
+from pratique.schema.types import DIRECTIVES, NUMERIC, TEMPORAL, literal_value, valid_literal
+
+Wrong = Callable[..., Mistake]
 
 FIELD_WORDS = (
     *("type", "required", "enum", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
@@ -27,32 +35,26 @@ ROUND_PRECISION_MAX = 30
 
 
 def check(schema: Schema) -> None:
-    """Raise ConfigurationError, with its place, for the first thing that cannot be right whatever the data."""
-    _names(schema)
-    for item in schema.fields:
-        _field(item, schema)
+    """Raise one ConfigurationError with everything that cannot be right whatever the data, each at its place."""
+    refuse(mistakes(schema))
     ordered(schema)
-    for rule in schema.checks:
-        for text in filter(None, (rule.rule, rule.condition)):
-            scope = rule.scope if text is rule.rule else "row"
-            _condition(schema, text, rule.where, read(schema, text, rule.where, scope).sql)
-        if rule.condition and rule.scope == "set":
-            _refuse(
-                rule.where,
-                f"`where` in the check `{rule.name}`, which looks at the whole load",
-                "count_if(…) asks of some rows",
-            )
-    if schema.filter:
-        _condition(schema, schema.filter, schema.path, read(schema, schema.filter, "", "row").sql)
     rules(schema)
+
+
+def mistakes(schema: Schema) -> list[Mistake]:
+    """Everything in single fields, keys and checks that cannot be right whatever the data, each at its place."""
+    found = Mistakes()
+    found.add(_names(schema))
+    for item in schema.fields:
+        found.add(_field(item, schema))
+    found.add(_expressions(schema))
+    return list(found)
 
 
 def ordered(schema: Schema) -> tuple[Field, ...]:
     """The fields with expressions, each after those that it names; ConfigurationError if they name each other."""
     needs = {
-        item.name: [
-            name for name in read(schema, item.expression, item.where, "value").inputs if schema.field(name).expression
-        ]
+        item.name: [name for name in computed(schema, item).inputs if schema.field(name).expression]
         for item in schema.fields
         if item.expression
     }
@@ -62,188 +64,247 @@ def ordered(schema: Schema) -> tuple[Field, ...]:
         ready = [name for name in needs if name not in known and known.issuperset(needs[name])]
         if not ready:
             stuck = [name for name in needs if name not in known]
-            _refuse(schema.field(stuck[0]).where, f"the fields {', '.join(stuck)} are computed from each other")
+            message = f"the fields {', '.join(stuck)} are computed from each other"
+            place = schema.place(("fields", stuck[0], "from"))
+            refuse([Mistake(place, message, "read one of them from the input", "conflict")])
         done += [schema.field(name) for name in ready]
     return tuple(done)
 
 
-def _refuse(where: str, message: str, hint: str = "") -> NoReturn:
-    raise ConfigurationError(message, hint=hint, where=where)
+def _expressions(schema: Schema) -> Iterator[Mistake]:
+    """What is wrong in the expressions of fields, checks and the filter, each by itself."""
+    asked: list[tuple[str, KeyPath, Literal["row", "set", "value"]]] = [
+        (item.expression, ("fields", item.name, "from"), "value") for item in schema.fields if item.expression
+    ]
+    for rule in schema.checks:
+        asked.append((rule.rule, ("checks", rule.name, "rule"), rule.scope))
+        if rule.condition and rule.scope == "set":
+            place, hint = schema.place(("checks", rule.name, "where"), key=True), "count_if(…) asks of some rows"
+            message = f"`where` in the check `{rule.name}`, which looks at the whole load"
+            yield Mistake(place, message, hint, "conflict")
+        elif rule.condition:
+            asked.append((rule.condition, ("checks", rule.name, "where"), "row"))
+    if schema.filter:
+        asked.append((schema.filter, ("filter",), "row"))
+    for text, path, scope in asked:
+        try:
+            sql = read(schema, text, path, scope).sql
+        except ConfigurationError as error:
+            yield from mistakes_of(error)
+            continue
+        for item in schema.fields if scope != "value" else ():
+            if sql == identifier(item.name) and item.type.name != "boolean":
+                hint = f"compare it with something: {item.name} > 0"
+                yield Mistake(schema.place(path), f"`{text}` is of type {item.type}, not a condition", hint, "rule")
 
 
-def _condition(schema: Schema, text: str, where: str, sql: str) -> None:
-    for item in schema.fields:
-        if sql == identifier(item.name) and item.type.name != "boolean":
-            _refuse(where, f"`{text}` is a {item.type}, not a condition", f"compare it with something: {item.name} > 0")
-
-
-def _names(schema: Schema) -> None:
-    where = schema.path or schema.name
+def _names(schema: Schema) -> Iterator[Mistake]:
     seen: dict[str, str] = {}
     for item in schema.fields:
+        place = schema.place(("fields", item.name), key=True)
         if not item.name or "\0" in item.name or item.name.lower() in RESERVED:
-            _refuse(
-                item.where,
-                f"a field cannot be named `{item.name}`",
-                "choose another name, with `from:` if the header has it",
-            )
+            hint = "choose another name, with `from:` if the header has it"
+            yield Mistake(place, f"a field cannot be named `{item.name}`", hint)
         if item.name.lower() in seen:
-            _refuse(
-                item.where,
-                f"two fields `{seen[item.name.lower()]}` and `{item.name}`",
-                "names differ by more than case",
-            )
+            message = f"two fields `{seen[item.name.lower()]}` and `{item.name}`"
+            yield Mistake(place, message, "names differ by more than case", "duplicate")
         seen[item.name.lower()] = item.name
     if not seen:
-        _refuse(where, f"the schema `{schema.name}` has no fields", "declare at least one under `fields:`")
-    groups = [("primaryKey", schema.primary_key, where), *(("uniqueKeys", key, where) for key in schema.unique_keys)]
-    groups += [(f"the reference `{item.name}`", item.fields, item.where or where) for item in schema.references]
+        message = f"the schema `{schema.name}` has no fields"
+        yield Mistake(schema.place(()), message, "declare at least one under `fields:`", "missing-key")
+    names = [item.name for item in schema.fields]
+    groups: list[tuple[str, tuple[str, ...], str]] = [
+        ("primaryKey", schema.primary_key, schema.place(("primaryKey",))),
+        *(("uniqueKeys", key, schema.place(("uniqueKeys", at))) for at, key in enumerate(schema.unique_keys)),
+        *((f"the reference `{item.name}`", item.fields, _place(item, schema)) for item in schema.references),
+    ]
     for group, fields, place in groups:
-        for name in fields:
-            if name not in seen.values():
-                _refuse(place, f"{group} names `{name}`, which is no field", near(name, list(seen.values())))
+        for name in set(fields).difference(names) if schema.document is None else ():  # a file's names are checked
+            yield Mistake(place, f"{group} names `{name}`, which is no field", near(name, names), "unknown-name")
     for reference in schema.references:
         counts = len(reference.fields), len(reference.parent_fields)
         if counts[0] != counts[1]:
             message = f"the reference `{reference.name}` pairs {counts[0]} fields with {counts[1]}"
-            _refuse(reference.where or where, message, "name one field of the parent for each")
-    _check_names(schema)
-    _timezone(schema)
+            yield Mistake(_place(reference, schema), message, "name one field of the parent for each", "reference")
+    yield from _check_names(schema)
+    yield from _timezone(schema)
 
 
-def _check_names(schema: Schema) -> None:
+def _place(reference: Reference, schema: Schema) -> str:
+    return reference.where or schema.place(())
+
+
+def _check_names(schema: Schema) -> Iterator[Mistake]:
     taken = {"primaryKey", "filter", "malformed", *(name for name, _ in schema.keys)}
     taken |= {"reference." + "+".join(item.fields) for item in schema.references}
     taken |= {f"{item.name}.{word}" for item in schema.fields for word in FIELD_WORDS}
     for rule in schema.checks:
         if rule.name in taken:
-            _refuse(rule.where, f"the name `{rule.name}` of a check is taken", "give the check another name")
+            place = schema.place(("checks", rule.name), key=True)
+            message = f"the name `{rule.name}` of a check is taken"
+            yield Mistake(place, message, "give the check another name", "duplicate")
         taken.add(rule.name)
 
 
-def _timezone(schema: Schema) -> None:
-    from zoneinfo import available_timezones  # noqa: PLC0415 - reads folders
-
-    zones = available_timezones() if schema.timezone else set()
-    if zones and schema.timezone not in zones:
-        _refuse(
-            schema.path or schema.name,
-            f"the time zone `{schema.timezone}` is not known",
-            near(schema.timezone or "", sorted(zones)),
-        )
+def _timezone(schema: Schema) -> Iterator[Mistake]:
+    if schema.timezone is None:
+        return
+    try:
+        zoneinfo.ZoneInfo(schema.timezone)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        hint = near(schema.timezone, sorted(zoneinfo.available_timezones()))
+        yield Mistake(schema.place(("timezone",)), f"the time zone `{schema.timezone}` is not known", hint)
 
 
-def _field(item: Field, schema: Schema) -> None:
-    kind, where = item.type.name, item.where or schema.path or schema.name
+def _field(item: Field, schema: Schema) -> Iterator[Mistake]:
+    kind = item.type.name
+
+    def wrong(
+        word: str, message: str, hint: str = "", code: Code = "conflict", *, key: bool = False, index: int | None = None
+    ) -> Mistake:
+        path: KeyPath = ("fields", item.name, word, *([] if index is None else [index]))
+        return Mistake(schema.place(path, key=key), f"`{item.name}`: {message}", hint, code)
+
     if kind == "decimal" and not (
         1 <= item.type.precision <= PRECISION_MAX and 0 <= item.type.scale <= item.type.precision
     ):
-        _refuse(
-            where,
-            f"`{item.name}`: {item.type} has no such digits",
-            f"decimal(p,s) with 1 ≤ p ≤ {PRECISION_MAX} and s ≤ p",
-        )
+        hint = f"decimal(p,s) with 1 ≤ p ≤ {PRECISION_MAX} and s ≤ p"
+        yield wrong("type", f"{item.type} has no such digits", hint, "value")
     if item.expression and (item.capture or item.aliases):
-        _refuse(where, f"`{item.name}` comes from an expression and from elsewhere", "keep one of them")
+        yield wrong("from", "comes from an expression and from elsewhere", "keep one of them")
     if item.round and (
         not item.expression or kind not in {"integer", "decimal"} or item.type.precision > ROUND_PRECISION_MAX
     ):
-        _refuse(
-            where,
-            f"`{item.name}`: round needs an expression, and an integer or decimal of {ROUND_PRECISION_MAX} digits",
-        )
-    marks = [item.decimal_char, item.group_char or " "]
+        message = f"round needs an expression, and an integer or decimal of {ROUND_PRECISION_MAX} digits"
+        yield wrong("round", message, "remove round, or change the `type`", key=True)
+    marks = {"decimalChar": item.decimal_char, "groupChar": item.group_char or " "}
     same = item.decimal_char == item.group_char and kind != "integer"
-    if same or any(len(mark) != 1 or mark in "0123456789+-eE" for mark in marks):
-        _refuse(
-            where,
-            f"`{item.name}`: decimalChar and groupChar are two different single characters, and no digits or signs",
-        )
+    odd = [word for word, mark in marks.items() if len(mark) != 1 or mark in "0123456789+-eE"]
+    if same or odd:
+        message = "decimalChar and groupChar are two different single characters, and no digits or signs"
+        yield wrong(odd[0] if odd else "groupChar", message, "such as , and .")
     both = set(item.true_values) & set(item.false_values)
     if kind == "boolean" and both:
-        _refuse(where, f"`{item.name}`: {', '.join(sorted(both))} cannot mean true and false")
-    _literals(item, where)
-    _lengths(item, where)
-    _format(item, schema, where)
-    if item.expression:
-        read(schema, item.expression, item.where, "value")
+        yield wrong("falseValues", f"{', '.join(sorted(both))} cannot mean true and false", "keep one of them")
+    yield from _literals(item, wrong)
+    yield from _lengths(item, wrong)
+    yield from _format(item, schema, wrong)
 
 
-def _literals(item: Field, where: str) -> None:
+def _literals(item: Field, wrong: Wrong) -> Iterator[Mistake]:
     bounds = {
         "minimum": item.minimum,
         "maximum": item.maximum,
         "exclusiveMinimum": item.exclusive_minimum,
         "exclusiveMaximum": item.exclusive_maximum,
     }
+    values: dict[str, Any] = {}
     for word, text in bounds.items():
         if text is None:
             continue
         if item.type.name not in NUMERIC | TEMPORAL:
-            _refuse(where, f"`{item.name}`: {word} needs a number or a date, not {item.type}", "declare its `type`")
+            yield wrong(word, f"{word} needs a number or a date, not {item.type}", "declare its `type`", key=True)
+        elif not valid_literal(text, item.type):
+            hint = "write it as a plain number or an ISO date"
+            yield wrong(word, f"{word} `{text}` is no {item.type}", hint, "value")
+        else:
+            values[word] = literal_value(text, item.type)
+    yield from _empty_range(values, bounds, wrong)
+    yield from _values(item, values, bounds, wrong)
+
+
+def _values(
+    item: Field, values: Mapping[str, Any], bounds: Mapping[str, str | None], wrong: Wrong
+) -> Iterator[Mistake]:
+    """What `enum` and `multipleOf` say, beside the bounds."""
+    for index, text in enumerate(item.enum or ()):
         if not valid_literal(text, item.type):
-            _refuse(
-                where, f"`{item.name}`: {word} `{text}` is no {item.type}", "write it as a plain number or an ISO date"
+            yield wrong(
+                "enum", f"`{text}` of enum is no {item.type}", "quote texts, or change the `type`", "value", index=index
             )
-    for text in item.enum or ():
-        if not valid_literal(text, item.type):
-            _refuse(where, f"`{item.name}`: `{text}` of enum is no {item.type}", "quote texts, or change the `type`")
+        elif (beyond := _beyond(literal_value(text, item.type), values)) is not None:
+            hint = "remove it, or move the bound"
+            yield wrong("enum", f"`{text}` of enum is never allowed: {beyond} is {bounds[beyond]}", hint, index=index)
     if item.enum == ():
-        _refuse(where, f"`{item.name}`: an empty enum allows no value")
+        yield wrong("enum", "an empty enum allows no value", "name the values that are allowed", "value")
     if item.multiple_of is not None:
         plain = re.fullmatch(r"[0-9]{1,18}([.][0-9]{1,18})?", item.multiple_of)
         if item.type.name not in NUMERIC or not plain or float(item.multiple_of) == 0:
-            _refuse(
-                where, f"`{item.name}`: multipleOf `{item.multiple_of}` is a plain number above 0, for numbers only"
-            )
+            message = f"multipleOf `{item.multiple_of}` is a plain number above 0, for numbers only"
+            yield wrong("multipleOf", message, "such as 0.01", "value")
 
 
-def _lengths(item: Field, where: str) -> None:
-    limits = (item.min_length, item.max_length, item.pattern)
-    if item.type.name != "string" and any(limit is not None for limit in limits):
-        _refuse(where, f"`{item.name}`: minLength, maxLength and pattern need a string, not {item.type}")
+def _empty_range(values: Mapping[str, Any], bounds: Mapping[str, str | None], wrong: Wrong) -> Iterator[Mistake]:
+    """Two bounds between which there is no value."""
+    for low, high in itertools.product(("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
+        if low in values and high in values:
+            touching = (low, high) != ("minimum", "maximum") and values[low] == values[high]
+            if values[low] > values[high] or touching:
+                message = f"no value is allowed: {low} is {bounds[low]}, and {high} is {bounds[high]}"
+                yield wrong(low, message, "swap them, or correct one")
+
+
+def _beyond(value: Any, values: Mapping[str, Any]) -> str | None:
+    """The bound that does not allow a value."""
+    wrong = {
+        "minimum": operator.lt,
+        "maximum": operator.gt,
+        "exclusiveMinimum": operator.le,
+        "exclusiveMaximum": operator.ge,
+    }
+    return next((word for word, bound in values.items() if wrong[word](value, bound)), None)
+
+
+def _lengths(item: Field, wrong: Wrong) -> Iterator[Mistake]:
+    limits = {"minLength": item.min_length, "maxLength": item.max_length, "pattern": item.pattern}
+    for word, limit in limits.items():
+        if item.type.name != "string" and limit is not None:
+            message = f"minLength, maxLength and pattern need a string, not {item.type}"
+            yield wrong(word, message, "remove it, or change the `type`", key=True)
+    if item.min_length is not None and item.max_length is not None and item.min_length > item.max_length:
+        message = f"no value is allowed: minLength is {item.min_length}, and maxLength is {item.max_length}"
+        yield wrong("minLength", message, "swap them, or correct one")
+    for index, text in enumerate(item.enum or ()):
+        if item.max_length is not None and len(text) > item.max_length:
+            message = f"`{text}` of enum is never allowed: maxLength is {item.max_length}"
+            yield wrong("enum", message, "remove it, or raise maxLength", index=index)
     if item.pattern is None:
         return
     # The engine's expressions are RE2; Python's are near enough to find what is broken.
     bare = re.sub(r"\\\\", "", item.pattern)
     if re.search(r"\(\?([=!]|<[=!]|P=|>|\()|\\[1-9]", bare):
-        _refuse(
-            where,
-            f"`{item.name}`: the pattern looks around or back, which RE2 cannot",
-            "say it as a check with two patterns",
-        )
+        hint = "say it as a check with two patterns"
+        yield wrong("pattern", "the pattern looks around or back, which RE2 cannot", hint, "pattern")
+        return
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             re.compile(re.sub(r"\\([pP](\{\^?\w+\}|\w)|[zCQE])|\[:\^?\w+:\]", "x", bare))
     except (re.error, OverflowError, RecursionError) as error:
-        _refuse(where, f"`{item.name}`: the pattern `{item.pattern}` cannot be read: {error}")
+        hint = "put \\ before a mark that is meant as itself"
+        yield wrong("pattern", f"the pattern `{item.pattern}` cannot be read: {error}", hint, "pattern")
 
 
-def _format(item: Field, schema: Schema, where: str) -> None:
+def _format(item: Field, schema: Schema, wrong: Wrong) -> Iterator[Mistake]:
     kind, text = item.type.name, item.format
     if text is None:
         return
     if kind == "string":
         if text not in FORMATS:
-            hint = (
-                "a date pattern needs `type: date`, `time` or `datetime`" if "%" in text else near(text, list(FORMATS))
-            )
-            _refuse(where, f"`{item.name}`: the format `{text}` is not known", hint)
+            dated = "a date pattern needs `type: date`, `time` or `datetime`"
+            hint = dated if "%" in text else near(text, list(FORMATS))
+            yield wrong("format", f"the format `{text}` is not known", hint, "pattern")
         return
     if kind not in TEMPORAL or "%" not in text:
-        _refuse(
-            where, f"`{item.name}`: the format `{text}` does not fit {item.type}", 'dates are described as "%d.%m.%Y"'
-        )
+        hint = 'dates are described as "%d.%m.%Y"'
+        yield wrong("format", f"the format `{text}` does not fit {item.type}", hint, "pattern")
+        return
     directives = re.findall("%(-?.?)", text.replace("%%", ""))
     for directive in directives:
         if directive.removeprefix("-") not in set(DIRECTIVES[kind]):
-            _refuse(
-                where,
-                f"`{item.name}`: `%{directive}` in a format of a {kind}",
-                f"known: {' '.join('%' + c for c in DIRECTIVES[kind])}",
-            )
+            hint = f"known: {' '.join('%' + c for c in DIRECTIVES[kind])}"
+            yield wrong("format", f"`%{directive}` in a format of a {kind}", hint, "pattern")
     if kind != "time" and not {"Y", "y"} & {word.removeprefix("-") for word in directives}:
-        _refuse(where, f"`{item.name}`: the format `{text}` has no year", "add %Y")
+        yield wrong("format", f"the format `{text}` has no year", "add %Y", "pattern")
     if "%z" in text and not schema.timezone:
-        _refuse(where, f"`{item.name}`: %z needs a `timezone` of the schema", "timezone: UTC")
+        yield wrong("format", "%z needs a `timezone` of the schema", "timezone: UTC", "conflict")

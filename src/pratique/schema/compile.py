@@ -10,7 +10,7 @@ from pratique.errors import ConfigurationError
 from pratique.schema.binding import Binding, bind
 from pratique.schema.checking import check, ordered
 from pratique.schema.fields import Field, Schema
-from pratique.schema.rules import Rule, read, rules
+from pratique.schema.rules import Rule, computed, read, rules
 from pratique.schema.sql import identifier, literal
 from pratique.schema.types import BLANKS, NESTED, NUMERIC, TEMPORAL, exact, parsed, plain, storage, within
 
@@ -202,7 +202,7 @@ class _Query:
         """Levels for a field that is computed: result, text, declared form, value."""
         schema = self.judge.schema
         at = schema.fields.index(item)
-        expression = read(schema, item.expression or "", item.where, "value")
+        expression = computed(schema, item)
         result, text, own = self.name("result", at), self.name("text", at), identifier(item.name)
         step = parsed(text, plainly := replace(item, format=None, decimal_char=".", group_char=None), schema.timezone)
         value = exact(text, self.name("step", at) if step else text, plainly, schema.timezone, numeric=True)
@@ -233,7 +233,9 @@ class _Query:
         out = "FALSE"
         if judge.schema.filter:  # a row that nobody asked for is not judged
             out = self.name("out", 0)
-            self.level({out: f"({sound}TRY({read(judge.schema, judge.schema.filter, '', 'row').sql}) IS FALSE)"})
+            self.level(
+                {out: f"({sound}TRY({read(judge.schema, judge.schema.filter, ('filter',), 'row').sql}) IS FALSE)"}
+            )
             sound += f"NOT {out} AND "
         self.level({bad: sound + (_any(verdicts) if verdicts else "FALSE")})
         holding = [pair for pair in verdicts if pair[0].holds]

@@ -93,6 +93,8 @@ _NODES = (
 _VALUES = ("Literal", "Add", "Sub", "Mul", "Div", "Mod", "Neg", "DPipe", "Interval", "Null", "Tuple", "AggFunc")
 _TRUTHS = ("LogicalAnd", "LogicalOr")
 
+_HINT = "a rule is one condition over fields, such as `amount >= 0`"
+
 Scope = Literal["row", "set", "value"]
 
 
@@ -162,14 +164,19 @@ class _Reader:
     calls: list[_Call] = field(default_factory=list)
     cases: int = 0
     written: list[str] = field(default_factory=list)
+    marks: list[tuple[int, int]] = field(default_factory=list)  # how much was written before a token
     inputs: dict[str, None] = field(default_factory=dict)
 
     def refuse(self, message: str, offset: int = 0, hint: str = "") -> NoReturn:
-        raise ConfigurationError(
-            f"{message} in the rule `{_clip(self.text.strip())}`",
-            hint=hint,
-            where=place(self.where, self.start + offset),
-        )
+        token = next((token for token in self.tokens if token.start == offset), None)
+        length = token.end + 1 - offset if token else len(self.text)
+        raise self.error(f"{message} in the rule `{_clip(self.text.strip())}`", offset, hint, length)
+
+    def error(self, message: str, offset: int, hint: str, length: int) -> ConfigurationError:
+        """The error about so many characters of the text, which is the whole of it if `offset` is 0."""
+        begin = self.start + offset
+        facts = {"code": "rule", "offset": begin, "length": length}
+        return ConfigurationError(message, hint=hint or _HINT, where=place(self.where, begin), facts=facts)
 
     def read(self) -> Expression:
         if len(self.text) > LENGTH_MAX or "\0" in self.text:
@@ -181,6 +188,7 @@ class _Reader:
             self.refuse(f"more than {TOKENS_MAX} words", hint="split it into several checks")
         index = 0
         while index < len(self.tokens):
+            self.marks.append((len(self.written), index))
             index += self._token(index)
         if self.calls:
             self.refuse("a parenthesis that is never closed", self.calls[-1].offset)
@@ -412,11 +420,21 @@ class _Reader:
                 node.set("expression", exp.Nullif(this=node.expression, expression=exp.Literal.number(0)))
             return str(tree.sql(dialect="duckdb", identify=True))
         except (SqlglotError, RecursionError, AttributeError, ValueError, IndexError) as error:
-            raise ConfigurationError(
-                f"cannot be read: `{_clip(self.text.strip())}`",
-                hint="a rule is one condition over fields, such as `amount >= 0`",
-                where=place(self.where, self.start),
-            ) from error
+            token = self._stuck(error)
+            offset, length = (token.start, token.end + 1 - token.start) if token else (0, len(self.text.rstrip()))
+            raise self.error(f"cannot be read: `{_clip(self.text.strip())}`", offset, "", length) from error
+
+    def _stuck(self, error: Exception) -> Any:
+        """The token at which the parser gave up, as far as it says that."""
+        found: dict[str, Any] = next(iter(getattr(error, "errors", ())), {})
+        at = (found.get("col") or 0) - len(found.get("highlight") or "")
+        if at < 0 or not found:
+            return None
+        piece, end = 0, len(self.written[0])
+        while end <= at and piece + 1 < len(self.written):
+            piece += 1
+            end += 1 + len(self.written[piece])
+        return next((self.tokens[index] for first, index in reversed(self.marks) if first <= piece), None)
 
 
 def _aggregates(call: _Call) -> bool:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
+from pratique.documents import Document, KeyPath
 from pratique.model import Severity
 
 TypeName = Literal[
@@ -117,7 +118,8 @@ class Reference:
 class Dialect:
     """How the text of a file is cut into fields (the words of Table Dialect).
 
-    `delimiter` None: a comma, unless exactly one other usual mark makes the header fit the schema.
+    `delimiter` None: a comma, unless exactly one other usual mark makes the header fit the schema. `sheet` is the name
+    of a workbook's sheet, or its number from 1; None: the only one that holds data.
     """
 
     delimiter: str | None = None
@@ -128,6 +130,8 @@ class Dialect:
     header_rows: int = 1
     comment_char: str | None = None
     footer: str | None = None
+    sheet: str | int | None = None
+    cell_range: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +151,21 @@ class Schema:
     references: tuple[Reference, ...] = ()
     description: str = ""
     path: str = ""
+    document: Document | None = field(default=None, repr=False, compare=False)  # where it was read from, for places
+
+    def place(self, path: KeyPath, *, key: bool = False) -> str:
+        """`file:line:column` of what is declared at `path` (or of its key), else of its entry, else the file."""
+        if self.document is not None:
+            return self.document.place(path, key)
+        entries: tuple[Field | Check, ...] = ()
+        if len(path) > 1:
+            entries = self.fields if path[0] == "fields" else self.checks
+        own = next((entry.where for entry in entries if entry.name == path[1]), "")
+        return own or self.path or self.name
+
+    def inside(self, path: KeyPath, text: str, offset: int) -> str:
+        """The place of the character `offset` of `text`, which is written at `path`."""
+        return self.place(path) if self.document is None else self.document.inside(path, text, offset)
 
     def field(self, name: str) -> Field:
         """The field of this name; KeyError if there is none."""

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from pratique.documents import KeyPath
+from pratique.errors import ConfigurationError
 from pratique.model import Severity
 from pratique.schema.expression import Expression, parse
 from pratique.schema.fields import Check, Field, Schema
@@ -124,19 +126,24 @@ def captures(schema: Schema) -> dict[str, str]:
     return {item.capture: item.name for item in schema.fields if item.capture}
 
 
-def read(schema: Schema, text: str, where: str, scope: Literal["row", "set", "value"]) -> Expression:
-    """The expression `text` over the fields of `schema`; ConfigurationError where it is none."""
+def read(schema: Schema, text: str, path: KeyPath, scope: Literal["row", "set", "value"]) -> Expression:
+    """The expression `text`, written at `path`, over the fields of `schema`; ConfigurationError where it is none."""
     names = tuple(item.name for item in schema.fields)
-    return parse(text, names, captures(schema), where=where or schema.path or schema.name, scope=scope)
+    try:
+        return parse(text, names, captures(schema), scope=scope)
+    except ConfigurationError as error:
+        error.where = schema.inside(path, text, error.facts.pop("offset"))
+        raise
+
+
+def computed(schema: Schema, item: Field) -> Expression:
+    """The expression of a field that is computed."""
+    return read(schema, item.expression or "", ("fields", item.name, "from"), "value")
 
 
 def sensitive(schema: Schema) -> frozenset[str]:
     """Names of the fields whose values people must not see: declared so, or computed from one that is."""
-    needs = {
-        item.name: read(schema, item.expression, item.where, "value").inputs
-        for item in schema.fields
-        if item.expression
-    }
+    needs = {item.name: computed(schema, item).inputs for item in schema.fields if item.expression}
     found = {item.name for item in schema.fields if item.sensitive}
     while more := {name for name, inputs in needs.items() if name not in found and not found.isdisjoint(inputs)}:
         found |= more
@@ -245,10 +252,10 @@ def _multiple(column: str, field: Field) -> str:
 
 
 def _check(check: Check, schema: Schema) -> Rule:
-    expression = read(schema, check.rule, check.where, check.scope)
+    expression = read(schema, check.rule, ("checks", check.name, "rule"), check.scope)
     sql, inputs, decided = expression.sql, expression.inputs, "TRUE"
     if check.condition:
-        asked = read(schema, check.condition, check.where, "row")
+        asked = read(schema, check.condition, ("checks", check.name, "where"), "row")
         sql = f"CASE WHEN {asked.sql} THEN {sql} ELSE TRUE END"
         inputs = tuple(dict.fromkeys((*inputs, *asked.inputs)))
         decided = f"coalesce(TRY(coalesce({asked.sql}, FALSE)), TRUE)"
@@ -283,7 +290,7 @@ def _check(check: Check, schema: Schema) -> Rule:
 
 def _filter(schema: Schema) -> Rule:
     """Never false: leaving a row out is no failure, but not knowing whether to leave it out is."""
-    expression = read(schema, schema.filter or "", "", "row")
+    expression = read(schema, schema.filter or "", ("filter",), "row")
     missing = " OR ".join(f"{identifier(name)} IS NULL" for name in expression.inputs) or "FALSE"
     undecided = f"TRY({expression.sql}) IS NULL AND NOT ({missing})"
     return Rule(

@@ -10,9 +10,9 @@ import json
 import math
 import re
 from collections.abc import Callable
-from datetime import date, datetime, time
+from datetime import UTC, date, datetime, time
 from decimal import Decimal, InvalidOperation
-from typing import Final
+from typing import Any, Final
 
 from pratique.schema.fields import Field, FieldType
 from pratique.schema.sql import literal
@@ -278,6 +278,17 @@ def valid_literal(text: str, kind: FieldType) -> bool:
         return _LITERALS.get(kind.name, _LITERALS["json"])(text, kind)
     except (ValueError, InvalidOperation, OverflowError):
         return False
+
+
+def literal_value(text: str, kind: FieldType) -> Any:
+    """What a literal means that `valid_literal` accepts, so that it compares with others of its type."""
+    if kind.name in NUMERIC:
+        return Decimal(text)
+    if kind.name == "datetime":
+        moment = datetime.fromisoformat(text)
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    readers: dict[str, Callable[[str], Any]] = {"date": date.fromisoformat, "time": time.fromisoformat}
+    return readers.get(kind.name, str)(text)
 
 
 def typed_literal(text: str, kind: FieldType, timezone: str | None) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from pratique.config_manager import ConfigManager
 from pratique.databases import DatabaseInput
+from pratique.documents import KeyPath
 from pratique.errors import ConfigurationError
 from pratique.sources.base import ReadLimits
 
@@ -37,8 +38,8 @@ class DatabaseDataSource:
             raise ConfigurationError("a DatabaseDataSource reads a table or a query", hint="give one of them")
         found = config.connection(connection, "DatabaseDataSource")
 
-        def where(path: tuple[str | int, ...]) -> str:
-            return config.where(("connections", connection, *path))
+        def where(path: KeyPath, key: bool = False) -> str:  # noqa: FBT001, FBT002 - see specs.base.Where
+            return config.where(("connections", connection, *path), key)
 
         there = server(connection, found, kind_of(connection, found, where), config.root, where)
         self.input = DatabaseInput(there, table, query, tuple(columns) if columns else None)

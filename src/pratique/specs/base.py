@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 import re
 import typing
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Annotated, Any, Final, NoReturn, Protocol, TypeVar
+from types import MappingProxyType
+from typing import Annotated, Any, Final, Generic, NoReturn, Protocol, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints, ValidationError
 
-from pratique.documents import KeyPath, Secret
-from pratique.errors import ConfigurationError
+from pratique.documents import KeyPath
+from pratique.mistakes import Code, Mistake, refuse
+from pratique.secrets import Secret
 
 NAME_PATTERN: Final = r"^[a-z0-9][a-z0-9_-]{0,63}$"
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 Free = dict[str, Any]
+NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 class Spec(BaseModel):
@@ -29,40 +33,13 @@ class Spec(BaseModel):
 AnySpec = TypeVar("AnySpec", bound=Spec)
 
 
-@dataclass(frozen=True, slots=True)
-class Mistake:
-    """One thing that is wrong in a file: where (`file:line:column`), what, and what to do."""
-
-    where: str
-    message: str
-    hint: str = ""
-
-
-def refuse(mistakes: Iterable[Mistake]) -> None:
-    """Raise ConfigurationError if there are mistakes: the first is its message, the rest stand in `facts["more"]`."""
-    found = sorted(dict.fromkeys(mistakes), key=lambda mistake: _order(mistake.where))
-    if found:
-        first, *rest = found
-        more = [{"where": item.where, "message": item.message, "hint": item.hint} for item in rest]
-        raise ConfigurationError(
-            first.message, where=first.where, hint=first.hint, facts={"more": more} if more else None
-        )
-
-
-def _order(where: str) -> tuple[str, int, int]:
-    """Sorts places as they stand in the file."""
-    name, _, rest = where.partition(":")
-    numbers = [int(part) for part in rest.split(":") if part.isdecimal()]
-    return name, *[*numbers, 0, 0][:2]  # type: ignore[return-value]
-
-
 def nearest(name: str, known: Iterable[str], what: str = "known") -> str:
-    """The hint for a name that does not exist: the nearest one that does, and all of them."""
+    """The hint for a name that does not exist: the nearest one that does, or all of them."""
     names = sorted(known)
     near = difflib.get_close_matches(name.lower(), [item.lower() for item in names], n=1, cutoff=0.6)
     meant = next((item for item in names if near and item.lower() == near[0]), None)
     listed = f"{what}: {', '.join(names)}" if names else f"{what}: none"
-    return f'did you mean "{meant}"? ({listed})' if meant else listed
+    return f'did you mean "{meant}"?' if meant else listed
 
 
 def share(value: Any) -> Any:
@@ -71,7 +48,7 @@ def share(value: Any) -> Any:
     if isinstance(value, str) and (match := re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*%\s*", value)):
         number = float(Decimal(match[1]) / 100)  # rounded once: 0.29 % is the same number as 29 of 10,000
     if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number <= 1:
-        raise ValueError('expected a share: a number from 0 to 1, or a percentage such as "0.1 %"')
+        raise ValueError("expected a share", 'a number from 0 to 1, or a percentage such as "0.1 %"')
     return float(number)
 
 
@@ -92,18 +69,71 @@ class Where(Protocol):
         ...
 
 
-def parse(model: type[AnySpec], value: Any, where: Where, shown: Any = None) -> tuple[AnySpec | None, list[Mistake]]:
-    """`value` as a spec, or None and every mistake in it.
+@dataclass(frozen=True, slots=True)
+class Parsed(Generic[AnySpec]):
+    """What could be read of a value: `spec` without the wrong parts, which stood at `wrong`, or None."""
+
+    spec: AnySpec | None
+    mistakes: tuple[Mistake, ...] = ()
+    wrong: frozenset[KeyPath] = frozenset()
+
+
+def parse(
+    model: type[AnySpec],
+    value: Any,
+    where: Where,
+    shown: Any = None,
+    stand_ins: Mapping[str, Any] = NOTHING,
+    entries: str = "",
+) -> Parsed[AnySpec]:
+    """`value` as a spec, and every mistake in it: the wrong parts are left out, and the rest is read.
 
     `where(path, key)` places a value, or its key if `key`. Messages show values as they stand in `shown` (default
-    `value`), where secrets may still be hidden.
+    `value`), where secrets may still be hidden. `stand_ins` stand for keys of the root that are missing or wrong.
+    Entries under the key `entries` keep their names, even if nothing of them can be read.
     """
-    try:
-        return model.model_validate(value), []
-    except ValidationError as error:
-        errors = error.errors(include_url=False)
-        root = value if shown is None else shown
-        return None, [_explain(model, root, item, where) for item in errors if not _misspelt(item, errors)]
+    root = value if shown is None else shown
+    mistakes: dict[tuple[str, str, Any], Mistake] = {}  # a wrong word of `defaults` is told once, not for every heir
+    wrong: set[KeyPath] = set()
+    while True:
+        try:
+            return Parsed(model.model_validate(value), tuple(mistakes.values()), frozenset(wrong))
+        except ValidationError as error:
+            errors = error.errors(include_url=False)
+        found = {_place_of(value, item): item for item in errors}
+        for item in errors:
+            if not (_misspelt(item, errors) or _follows(_place_of(value, item), wrong)):
+                mistake = _explain(model, root, item, where)
+                mistakes.setdefault((mistake.where, mistake.code, (item["loc"] or ("",))[-1]), mistake)
+        missing = {str(item["loc"][0]) for item in errors if len(item["loc"]) == 1 and item["type"] == "missing"}
+        if (() in found and not (missing and missing <= stand_ins.keys())) or not isinstance(value, dict):
+            return Parsed(None, tuple(mistakes.values()), frozenset(wrong))
+        value = copy.deepcopy(value)
+        for path in found:
+            _leave_out(value, path, entries)
+        value.update({key: stand_ins[key] for key in missing})
+        wrong |= (found.keys() - {()}) | {(key,) for key in missing}
+
+
+def _place_of(value: Any, item: Any) -> KeyPath:
+    """The part of `value` that has to be left out so that this error is gone: in a list, the list."""
+    path = _written(value, tuple(item["loc"]))
+    return next((path[:at] for at, part in enumerate(path) if isinstance(part, int)), path)
+
+
+def _leave_out(value: Any, path: KeyPath, entries: str) -> None:
+    for part in path[:-1]:
+        value = value.get(part) if isinstance(value, dict) else None
+    if isinstance(value, dict) and path and path[-1] in value:
+        if path[:-1] == (entries,) and value[path[-1]] != {}:
+            value[path[-1]] = {}
+        else:
+            del value[path[-1]]
+
+
+def _follows(path: KeyPath, wrong: set[KeyPath]) -> bool:
+    """True if something at `path` is wrong only because a part of it was left out."""
+    return any(path == part[: len(path)] for part in wrong)
 
 
 def _misspelt(item: Any, errors: list[Any]) -> bool:
@@ -123,36 +153,46 @@ def _explain(model: type[Spec], root: Any, item: Any, where: Where) -> Mistake:
     kind, context, value = item["type"], item.get("ctx", {}), _at(root, path)
     if kind == "extra_forbidden":
         outer = f" in {_dotted(path[:-1])}" if path[:-1] else ""
-        return Mistake(
-            where(path, True), f'unknown key "{path[-1]}"{outer}', nearest(str(path[-1]), _known(model, path[:-1]))
-        )
+        hint = nearest(str(path[-1]), _known(model, path[:-1]))
+        return Mistake(where(path, True), f'unknown key "{path[-1]}"{outer}', hint, "unknown-key")
     if kind == "missing":
         missing = item["loc"][-1]
         outer = f" in {_dotted(path)}" if path else ""
-        return Mistake(where(path, False), f'"{missing}" is missing{outer}', f"add {missing}: …")
+        return Mistake(where(path, False), f'"{missing}" is missing{outer}', f"add {missing}: …", "missing-key")
     if kind == "string_pattern_mismatch" and context["pattern"] == NAME_PATTERN:
         is_key = item["loc"][-1] == "[key]"
         message = f"{shown}: {_show(path[-1] if is_key else value)} is not a name"
         hint = "names: small letters, digits, _ and -, at most 64, first a letter or digit"
         return Mistake(where(path, is_key), message, hint)
+    if kind == "value_error":
+        message, hint, word = (*context["error"].args, "", "")[:3]
+        place = where((*path, word), False) if word else where(path, False)
+        return Mistake(place, f"{shown}: {message}", hint, "conflict" if word else "value")
     return Mistake(where(path, False), *_explain_value(kind, context, str(item["msg"]), shown, value))
 
 
-def _explain_value(kind: str, context: Any, told: str, shown: str, value: Any) -> tuple[str, str]:
-    """What is wrong with a value at the key path `shown`, and what to do."""
-    if kind == "value_error":
-        return f"{shown}: {context['error']}", ""
+def _explain_value(kind: str, context: Any, told: str, shown: str, value: Any) -> tuple[str, str, Code]:
+    """What is wrong with a value at the key path `shown`, what to do, and its code."""
     if kind in {"too_short", "string_too_short"}:
-        return f"{shown} is empty", "write at least one entry, or leave it out"
+        return f"{shown} is empty", "write at least one entry, or leave it out", "value"
     if kind == "literal_error":
         choices = re.findall(r"'([^']*)'", context["expected"])
         hint = nearest(value, choices, "expected") if isinstance(value, str) else f"expected: {', '.join(choices)}"
-        return f"{shown}: {_show(value)} is not one of {', '.join(choices)}", hint
+        return f"{shown}: {_show(value)} is not one of {', '.join(choices)}", hint, "value"
     expected = _EXPECTED.get(kind) or told.removeprefix("Input should be ")
+    expected = expected.replace("greater than or equal to", "at least").replace("less than or equal to", "at most")
     hint = "put it in quotes" if kind == "string_type" and isinstance(value, int | float | bool) else ""
-    return f"{shown}: expected {expected}, found {_show(value)}", hint
+    code: Code = "type" if kind.endswith("_type") else "value"
+    return f"{shown}: expected {expected}, found {_show(value)}", hint or _HINTS.get(kind, f"write {expected}"), code
 
 
+_HINTS: Final = {
+    "bool_type": "write true or false",
+    "int_type": "write digits without quotes",
+    "dict_type": "such as {name: value}, or indented lines `name: value`",
+    "model_type": "such as {key: value}, or indented lines `key: value`",
+    "list_type": "such as [a, b]",
+}
 _EXPECTED: Final = {
     "string_type": "text",
     "bool_type": "true or false",
@@ -227,5 +267,5 @@ def _is_spec(model: Any) -> bool:
 
 def not_served(what: str, where: str, hint: str = "") -> NoReturn:
     """Refuse a word of the language whose feature does not exist yet, instead of running without it."""
-    refuse([Mistake(where, f"{what} is not served yet", hint or "leave it out")])
+    refuse([Mistake(where, f"{what} is not served yet", hint or "leave it out", "not-served")])
     raise AssertionError(what)

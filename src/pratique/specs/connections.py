@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from pratique.documents import KeyPath, reveal
-from pratique.specs.base import Mistake, nearest, not_served, refuse
+from pratique.mistakes import Mistake, refuse
+from pratique.secrets import reveal
+from pratique.specs.base import Where, nearest, not_served
 
 _URL: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://(.*)", re.DOTALL)
 _DATABASE_SUFFIXES: Final = frozenset({".duckdb", ".ddb", ".db"})
 _KEYS: Final = ("url", "type", "path")
 
 
-def local_path(
-    connection: Mapping[str, Any], served: tuple[str, ...], root: Path, where: Callable[[KeyPath], str]
-) -> tuple[str, Path]:
+def local_path(connection: Mapping[str, Any], served: tuple[str, ...], root: Path, where: Where) -> tuple[str, Path]:
     """The kind (one of `served`, or "" if nothing says it) and the path, relative ones under `root`.
 
     A connection is `{url: kind://path}`, `{url: path}` or `{type: kind, path: path}`. Clouds and servers are refused as
@@ -35,7 +34,7 @@ def local_path(
             f"served here: {', '.join(served)}",
         )
     refuse(
-        Mistake(where((word,)), f'unknown key "{word}"', nearest(word, _KEYS))
+        Mistake(where((word,), True), f'unknown key "{word}"', nearest(word, _KEYS), "unknown-key")
         for word in connection
         if word not in _KEYS
     )
@@ -47,8 +46,17 @@ def local_path(
     return kind, path
 
 
-def _text(connection: Mapping[str, Any], key: str, where: Callable[[KeyPath], str]) -> str:
+def _text(connection: Mapping[str, Any], key: str, where: Where) -> str:
     value = reveal(connection.get(key))
     if not isinstance(value, str):
-        refuse([Mistake(where((key,)), "the connection needs a url", "such as {url: duckdb://data/warehouse.duckdb}")])
+        refuse(
+            [
+                Mistake(
+                    where((key,)),
+                    "the connection needs a url",
+                    "such as {url: duckdb://data/warehouse.duckdb}",
+                    "missing-key",
+                )
+            ]
+        )
     return str(value)

@@ -10,8 +10,10 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from pydantic import Field
 
 from pratique.databases import Cursor, DatabaseInput, DatabaseKind, Server, Tls
-from pratique.documents import KeyPath, Secret, remembered, reveal
-from pratique.specs.base import Mistake, Spec, nearest, parse, refuse
+from pratique.documents import KeyPath
+from pratique.mistakes import Mistake, refuse
+from pratique.secrets import Secret, remembered, reveal
+from pratique.specs.base import Spec, Where, nearest, parse
 from pratique.specs.pipeline import SourceSpec
 
 _SCHEMES: Final[Mapping[str, DatabaseKind]] = {
@@ -56,12 +58,12 @@ def server(
     connection: Mapping[str, Any],
     kind: DatabaseKind,
     root: Path,
-    where: Callable[[KeyPath], str],
+    where: Where,
 ) -> Server:
     """The server that a connection leads to. Secrets come by reference only; ConfigurationError says what is wrong."""
-    revealed = reveal(connection)
-    spec, mistakes = parse(DatabaseConnectionSpec, revealed, lambda path, key=False: where(path), shown=connection)  # noqa: ARG005
-    refuse(mistakes)
+    parsed = parse(DatabaseConnectionSpec, reveal(connection), where, shown=connection)
+    refuse(parsed.mistakes)
+    spec = parsed.spec
     assert spec is not None  # noqa: S101 - `refuse` raised otherwise
     scheme, _, rest = spec.url.partition("://")
     if _SCHEMES.get(scheme.lower()) != kind:
@@ -87,7 +89,7 @@ def _over_network(
     connection: Mapping[str, Any],
     spec: DatabaseConnectionSpec,
     kind: DatabaseKind,
-    where: Callable[[KeyPath], str],
+    where: Where,
 ) -> Server:
     try:
         url = urlsplit(spec.url)

@@ -74,7 +74,7 @@ class SourceSpec(Spec):
     type: SourceType = "files"
     connection: Name | None = None
     path: Text | None = None
-    format: Literal["csv", "jsonl", "json", "parquet"] | None = None
+    format: Literal["csv", "jsonl", "json", "excel", "parquet"] | None = None
     schema_: Text | None = Field(None, alias="schema")
     table: Text | None = None
     write: Disposition | None = None

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 from pratique.documents import Document, KeyPath
-from pratique.specs.base import Mistake, Spec, parse, refuse
+from pratique.mistakes import Mistake, Mistakes
+from pratique.specs.base import Spec, parse
 from pratique.specs.pipeline import (
     DATABASE_TYPES,
     DATABASE_WORDS,
@@ -19,77 +21,95 @@ from pratique.specs.pipeline import (
     SourceSpec,
 )
 
+_STAND_INS: Final = {"destination": {"connection": "missing"}}  # what else is wrong is told even if there is none
 
+
+@dataclass(frozen=True, slots=True)
 class PipelineFile:
-    """A pipeline's document: its spec, notices, and the place of each value, also of those that `defaults` gave."""
+    """What could be read of a pipeline's document; `document` places each value, also those that `defaults` gave.
 
-    def __init__(self, document: Document) -> None:
-        self._document = document
-        raw = document.value
-        if raw is None:
-            refuse(
-                [Mistake(document.where(), "the pipeline file is empty", "begin with `sources:` and `destination:`")]
-            )
-        if isinstance(raw, dict) and isinstance(raw.get("sources"), dict) and isinstance(raw.get("defaults"), dict):
-            sources = {name: _merged(raw["defaults"], source) for name, source in raw["sources"].items()}
-            raw = {**raw, "sources": sources}
-        spec, mistakes = parse(PipelineSpec, raw, self.where)
-        if spec is None:
-            refuse(mistakes)
-            raise AssertionError(document.path)
-        refuse(self._later(spec))
-        self.spec = spec
-        self.notices = tuple(dict.fromkeys(self._notices(spec)))
+    `wrong` are the parts that could not be read, each told already.
+    """
 
-    def where(self, path: KeyPath, key: bool = False) -> str:  # noqa: FBT001, FBT002 - see specs.base.Where
-        """`file:line:column` of the value at `path`, or of its key."""
-        if path[:1] == ("sources",) and not self._document.has(path):
-            for length in range(len(path), 2, -1):
-                if self._document.has(path[:length]):
-                    break
-                if self._document.has(("defaults", *path[2:length])):
-                    return self._document.place(("defaults", *path[2:]), key)
-        return self._document.place(path, key)
+    spec: PipelineSpec
+    document: Document
+    wrong: frozenset[KeyPath]
+    notices: tuple[str, ...]
 
-    def _later(self, spec: PipelineSpec) -> Iterator[Mistake]:
-        """Words without whose feature the result would be wrong."""
-        for name, source in spec.sources.items():
-            if source.type not in {"files", *DATABASE_TYPES}:
-                message = f"sources.{name}: type {source.type} is not served yet"
-                yield Mistake(self.where(("sources", name, "type")), message, "served: files, postgres, mysql, sqlite")
-            yield from self._refused(source, SOURCE_WORDS, ("sources", name))
-            yield from self._strange(name, source)
-        yield from self._refused(spec.destination, DESTINATION_WORDS, ("destination",))
-        yield from self._refused(spec, PIPELINE_WORDS, ())
 
-    def _refused(self, spec: Spec, words: frozenset[str], path: KeyPath) -> Iterator[Mistake]:
-        for word in sorted(words):
-            if getattr(spec, word) is not None:
-                shown = ".".join(map(str, (*path, word)))
-                hint = "a filter of rows stands in the schema" if word == "filter" else "leave it out"
-                yield Mistake(self.where((*path, word), key=True), f"{shown} is not served yet", hint)
+def read_pipeline(document: Document, found: Mistakes) -> PipelineFile | None:
+    """The pipeline that `document` declares; every mistake is put into `found`. None if nothing of it can be read."""
+    document = replace(document, heirs="sources")
+    raw = document.value
+    if raw is None:
+        hint = "begin with `sources:` and `destination:`"
+        found.add([Mistake(document.where(), "the pipeline file is empty", hint, "missing-key")])
+        return None
+    if isinstance(raw, dict) and "fields" in raw and "sources" not in raw:
+        hint = "move it to schemas/"
+        found.add([Mistake(document.where(), "this is a schema, but it stands among the pipelines", hint, "file")])
+        return None
+    parsed = parse(PipelineSpec, with_defaults(raw), document.place, stand_ins=_STAND_INS)
+    found.add(parsed.mistakes)
+    if parsed.spec is None:
+        return None
+    later, notices = [*_later(parsed.spec, document)], [*_notices(parsed.spec, document)]
+    found.add([*later, *notices])
+    messages = tuple(dict.fromkeys(notice.message for notice in notices))
+    owner = document.owners()
+    unserved = {owner(mistake.where)[:2] for mistake in later}
+    return PipelineFile(parsed.spec, document, parsed.wrong | unserved, messages)
 
-    def _strange(self, name: str, source: SourceSpec) -> Iterator[Mistake]:
-        """Words that belong to another type of source."""
-        database = source.type in DATABASE_TYPES
-        for word in sorted(FILE_WORDS if database else DATABASE_WORDS):
-            if getattr(source, word):
-                hint = f"leave it out, or change type: {source.type}"
-                if word == "filter":
-                    hint = "a filter of rows stands in the schema"
-                where = self.where(("sources", name, word), key=True)
-                what = f"for type {source.type}" if database or source.type == "files" else "yet"
-                yield Mistake(where, f"sources.{name}.{word} is not served {what}", hint)
 
-    @staticmethod
-    def _notices(spec: PipelineSpec) -> Iterator[str]:
-        """Words that change nothing about the rows, and do nothing yet."""
-        for word in sorted(NOTICED_WORDS):
-            if getattr(spec, word) is not None:
-                yield f"{word} is not served yet"
-        for name, source in spec.sources.items():
-            if source.expect is not None:
-                yield f"sources.{name}.expect is not served yet"
+def _later(spec: PipelineSpec, document: Document) -> Iterator[Mistake]:
+    """Words without whose feature the result would be wrong."""
+    for name, source in spec.sources.items():
+        if source.type not in {"files", *DATABASE_TYPES}:
+            message, served = f"sources.{name}: type {source.type} is not served yet", "files, postgres, mysql, sqlite"
+            yield Mistake(document.where(("sources", name, "type")), message, f"served: {served}", "not-served")
+        yield from _refused(source, SOURCE_WORDS, ("sources", name), document)
+        yield from _strange(name, source, document)
+    yield from _refused(spec.destination, DESTINATION_WORDS, ("destination",), document)
+    yield from _refused(spec, PIPELINE_WORDS, (), document)
+
+
+def _strange(name: str, source: SourceSpec, document: Document) -> Iterator[Mistake]:
+    """Words that belong to another type of source."""
+    database = source.type in DATABASE_TYPES
+    for word in sorted(FILE_WORDS if database else DATABASE_WORDS):
+        if getattr(source, word):
+            what = f"for type {source.type}" if database or source.type == "files" else "yet"
+            hint = "a filter of rows stands in the schema" if word == "filter" else "leave it out, or change the type"
+            place = document.key_where(("sources", name, word))
+            yield Mistake(place, f"sources.{name}.{word} is not served {what}", hint, "not-served")
+
+
+def _refused(spec: Spec, words: frozenset[str], path: KeyPath, document: Document) -> Iterator[Mistake]:
+    for word in sorted(words):
+        if getattr(spec, word) is not None:
+            shown = ".".join(map(str, (*path, word)))
+            hint = "a filter of rows stands in the schema" if word == "filter" else "leave it out"
+            yield Mistake(document.key_where((*path, word)), f"{shown} is not served yet", hint, "not-served")
+
+
+def _notices(spec: PipelineSpec, document: Document) -> Iterator[Mistake]:
+    """Words that change nothing about the rows, and do nothing yet."""
+    paths: list[KeyPath] = [(word,) for word in sorted(NOTICED_WORDS) if getattr(spec, word) is not None]
+    paths += [("sources", name, "expect") for name, source in spec.sources.items() if source.expect is not None]
+    for path in paths:
+        message, hint = (
+            f"{'.'.join(map(str, path))} is not served yet",
+            "it does nothing; the rows are right without it",
+        )
+        yield Mistake(document.key_where(path), message, hint, "not-served", "warning")
+
+
+def with_defaults(raw: Any) -> Any:
+    """The value of a pipeline's document with `defaults` merged into each source."""
+    if isinstance(raw, dict) and isinstance(raw.get("sources"), dict) and isinstance(raw.get("defaults"), dict):
+        sources = {name: _merged(raw["defaults"], source) for name, source in raw["sources"].items()}
+        return {**raw, "sources": sources}
+    return raw
 
 
 def _merged(defaults: Any, own: Any) -> Any:

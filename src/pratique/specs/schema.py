@@ -14,13 +14,15 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pratique.model import Severity
 from pratique.schema import Check, Dialect, FieldType
 from pratique.schema import Field as SchemaField
+from pratique.schema.cells import cell_range
 from pratique.specs.base import Name, Share, Spec, Texts, one_or_more
 
-_TYPES: Final = (
+TYPES: Final = (
     "string", "integer", "number", "boolean", "date", "time", "datetime", "uuid", "json", "array", "object",
 )  # fmt: skip
-_DECIMAL: Final = re.compile(r"decimal\(\s*([0-9]+)\s*,\s*([0-9]+)\s*\)")
+DECIMAL_PATTERN: Final = r"decimal\(\s*([0-9]+)\s*,\s*([0-9]+)\s*\)"
 _DECIMAL_DIGITS_MAX: Final = 38  # Limit: DuckDB's widest decimal
+ENCODINGS: Final = ("utf-8", "windows-1252", "iso-8859-1", "utf-16")
 _NAMED: Final = re.compile(r"\s*([^()]+?)\s*\(([^()]*)\)\s*")
 
 _ORDERED: Final = frozenset({"integer", "number", "decimal", "date", "time", "datetime"})
@@ -41,31 +43,31 @@ WORD_TYPES: Final[dict[str, frozenset[str]]] = {  # words that make sense for so
     "trueValues": frozenset({"boolean"}),
     "falseValues": frozenset({"boolean"}),
     "round": frozenset({"decimal"}),
-    "unique": frozenset(_TYPES) - {"json", "array", "object"} | {"decimal"},
+    "unique": frozenset(TYPES) - {"json", "array", "object"} | {"decimal"},
 }
 READING_WORDS: Final = frozenset({"missingValues", "decimalChar", "groupChar", "trueValues", "falseValues", "trim"})
 TEXT_WORDS: Final = frozenset(
     {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "enum"}
     | {"missingValues", "trueValues", "falseValues"}
 )
-FORMATS: Final = ("email", "phone", "uri", "uuid", "ipv4", "ipv6", "hostname")
 
 
 def field_type(text: str) -> FieldType:
     """The type that `text` names; ValueError with the nearest known one otherwise."""
-    if text in _TYPES:
+    if text in TYPES:
         return FieldType(text)  # type: ignore[arg-type]  # one of TypeName by the line above
-    match = _DECIMAL.fullmatch(text)
+    match = re.fullmatch(DECIMAL_PATTERN, text)
     if match:
         precision, scale = int(match[1]), int(match[2])
         if not 1 <= precision <= _DECIMAL_DIGITS_MAX or scale > precision:
-            raise ValueError(f"{text}: a decimal has 1 to 38 digits, and no more of them behind the point")
+            message = f"{text}: a decimal has 1 to 38 digits, and no more of them behind the point"
+            raise ValueError(message, 'such as "decimal(12,2)"')
         return FieldType("decimal", precision, scale)
     if text.startswith("decimal"):
-        raise ValueError('write a decimal with digits and places, inside { } in quotes: type: "decimal(12,2)"')
-    near = difflib.get_close_matches(text, _TYPES, n=1, cutoff=0.5)
-    meant = f'did you mean "{near[0]}"? ' if near else ""
-    raise ValueError(f'there is no type "{text}"; {meant}types: {", ".join(_TYPES)}, decimal(p,s)')
+        raise ValueError(f'"{text}" is no type', 'digits and places, inside { } in quotes: type: "decimal(12,2)"')
+    near = difflib.get_close_matches(text, TYPES, n=1, cutoff=0.5)
+    hint = f'did you mean "{near[0]}"?' if near else f"types: {', '.join(TYPES)}, decimal(p,s)"
+    raise ValueError(f'there is no type "{text}"', hint)
 
 
 def split_names(text: str) -> tuple[str, ...]:
@@ -80,8 +82,8 @@ def _valid_type(text: str) -> str:
 
 def _one_character(text: str) -> str:
     if len(text) != 1:
-        hint = 'write a tab as "\\t" in double quotes' if text in ("\\t", "tab") else "expected exactly one character"
-        raise ValueError(hint)
+        hint = 'write a tab as "\\t" in double quotes' if text in ("\\t", "tab") else "such as ; or |, in quotes"
+        raise ValueError("expected exactly one character", hint)
     return text
 
 
@@ -89,9 +91,9 @@ def _encoding(text: str) -> str:
     try:
         codecs.lookup(text)
     except (LookupError, ValueError) as error:
-        raise ValueError(
-            f'there is no encoding "{text}"; common ones: utf-8, windows-1252, iso-8859-1, utf-16'
-        ) from error
+        near = difflib.get_close_matches(text, ENCODINGS, n=1)
+        hint = f'did you mean "{near[0]}"?' if near else f"common ones: {', '.join(ENCODINGS)}"
+        raise ValueError(f'there is no encoding "{text}"', hint) from error
     return text
 
 
@@ -101,7 +103,7 @@ def _zone(text: str) -> str:
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
         near = difflib.get_close_matches(text, zoneinfo.available_timezones(), n=1, cutoff=0.5)
         meant = f'did you mean "{near[0]}"?' if near else "write a name such as Europe/Berlin"
-        raise ValueError(f'there is no time zone "{text}"; {meant}') from error
+        raise ValueError(f'there is no time zone "{text}"', meant) from error
     return text
 
 
@@ -109,7 +111,14 @@ def _regex(text: str) -> str:
     try:
         re.compile(text)
     except re.error as error:
-        raise ValueError(f"not a regular expression: {error}") from error
+        raise ValueError(
+            f"not a regular expression: {error}", "put \\ before a mark that is meant as itself"
+        ) from error
+    return text
+
+
+def _range(text: str) -> str:
+    cell_range(text)
     return text
 
 
@@ -130,12 +139,12 @@ def _keys(value: Any) -> Any:
 
 
 Character = Annotated[str, AfterValidator(_one_character)]
-Scalar = Annotated[str, Field(json_schema_extra={"type": ["string", "number"]})]
+Scalar = Annotated[str, Field(json_schema_extra={"type": ["string", "number", "boolean"]})]
 Expression = Annotated[str, Field(min_length=1)]
 
 
 class DialectSpec(Spec):
-    """How the text of a file is cut into fields, in the words of Table Dialect."""
+    """How a file is cut into records and fields, in the words of Table Dialect."""
 
     delimiter: Character = ","
     quote_char: Character | None = Field('"', alias="quoteChar")
@@ -145,14 +154,20 @@ class DialectSpec(Spec):
     header_rows: int = Field(1, alias="headerRows", ge=1, le=100)
     comment_char: Character | None = Field(None, alias="commentChar")
     footer: Annotated[str, AfterValidator(_regex)] | None = None
+    sheet: Annotated[str, Field(min_length=1)] | Annotated[int, Field(ge=1)] | None = None
+    cell_range: Annotated[str, AfterValidator(_range)] | None = Field(None, alias="range")
 
     @model_validator(mode="after")
     def _distinct(self) -> DialectSpec:
-        characters = [char for char in (self.delimiter, self.quote_char, self.comment_char) if char]
+        marks = {"delimiter": self.delimiter, "quoteChar": self.quote_char, "commentChar": self.comment_char}
+        characters = [char for char in marks.values() if char]
         if len(set(characters)) < len(characters) or self.escape_char == self.delimiter:
-            raise ValueError("delimiter, quoteChar, escapeChar and commentChar must be different characters")
+            written = [word for word, char in marks.items() if characters.count(str(char)) > 1]
+            word = "escapeChar" if not written else written[-1]
+            message = "delimiter, quoteChar, escapeChar and commentChar must be different characters"
+            raise ValueError(message, "choose another character", word)
         if not self.header and "header_rows" in self.model_fields_set:
-            raise ValueError("headerRows needs a header: leave it out, or header: true")
+            raise ValueError("headerRows needs a header", "leave it out, or header: true", "headerRows")
         return self
 
     def over(self, base: Dialect) -> Dialect:
@@ -192,14 +207,15 @@ class FieldSpec(Spec):
     @model_validator(mode="after")
     def _sensible(self) -> FieldSpec:
         if self.decimal_char == self.group_char and self.type != "integer":  # an integer has no decimal character
-            raise ValueError("decimalChar and groupChar must be different characters")
+            hint = "such as decimalChar: ',' with groupChar: '.'"
+            raise ValueError("decimalChar and groupChar must be different characters", hint, "groupChar")
         both = set(self.true_values) & set(self.false_values)
         if both:
-            raise ValueError(f'"{min(both)}" stands in trueValues and in falseValues')
+            raise ValueError(f'"{min(both)}" stands in trueValues and in falseValues', "keep one", "falseValues")
         if self.min_length is not None and self.max_length is not None and self.min_length > self.max_length:
-            raise ValueError("minLength is greater than maxLength")
+            raise ValueError("minLength is greater than maxLength", "swap them, or correct one", "minLength")
         if self.from_ == []:
-            raise ValueError("`from` names no column: leave it out for the field's own name")
+            raise ValueError("`from` names no column", "leave it out for the field's own name", "from")
         return self
 
     @property
@@ -259,9 +275,12 @@ class CheckSpec(Spec):
     def _sensible(self) -> CheckSpec:
         if self.scope == "set":
             if self.at_most is not None:
-                raise ValueError("at_most is a share of rows: a check of scope set has none")
+                raise ValueError(
+                    "at_most is a share of rows: a check of scope set has none", "remove at_most", "at_most"
+                )
             if "severity" in self.model_fields_set and self.severity == "quarantine":
-                raise ValueError("a check of scope set has no row to quarantine: severity is warn or fail")
+                message = "a check of scope set has no row to quarantine"
+                raise ValueError(message, "severity is warn or fail", "severity")
         return self
 
     def to_check(self, name: str, where: str) -> Check:
@@ -289,7 +308,8 @@ class ReferenceSpec(Spec):
             return match[1], split_names(match[2])
         schema, dot, name = self.to.strip().partition(".")
         if not dot or not schema or not name:
-            raise ValueError(f'"{self.to}" is no reference: write parent.field, or "parent(a, b)" for several fields')
+            hint = 'write parent.field, or "parent(a, b)" for several fields'
+            raise ValueError(f'"{self.to}" is no reference', hint)
         return schema, (name,)
 
 

@@ -3,70 +3,108 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pratique.documents import Document, KeyPath, load_documents
+from pratique.documents import Document, KeyPath, load_documents, shown_path
 from pratique.errors import ConfigurationError
+from pratique.mistakes import Mistake, Mistakes
 from pratique.model import LINEAGE_COLUMNS
 from pratique.schema import Dialect, Reference, Schema
-from pratique.specs.base import Mistake, nearest, not_served, parse, refuse
-from pratique.specs.schema import FORMATS, READING_WORDS, TEXT_WORDS, WORD_TYPES, FieldSpec, SchemaSpec, split_names
+from pratique.schema.rules import FORMATS
+from pratique.specs.base import nearest, parse
+from pratique.specs.schema import READING_WORDS, TEXT_WORDS, WORD_TYPES, FieldSpec, SchemaSpec, split_names
 
 _RESERVED_CHECKS = frozenset({"malformed"})
 
 
-def load_schemas(path: Path) -> list[Schema]:
-    """Every version that a schema file holds, in ascending order; every mistake in it as one ConfigurationError.
+def load_schemas(path: Path, found: Mistakes | None = None) -> list[Schema]:
+    """Every version that a schema file holds, in ascending order, checked for all that can be known without data.
 
-    `NAME.yaml` holds versions of the schema NAME, `NAME@2.yaml` its version 2 alone; `schema:` and `version:` may be
-    left out where the file's name says them.
+    Raises one ConfigurationError with every mistake in the file; with `found` they are put there instead, and the
+    schemas are what could be read of the file. `NAME.yaml` holds versions of the schema NAME, `NAME@2.yaml` its
+    version 2 alone; `schema:` and `version:` may be left out where the file's name says them.
     """
-    documents = load_documents(path)
-    if not documents:
-        raise ConfigurationError("the schema file is empty", where=str(path), hint="begin with `fields:`")
-    name, at, version = path.stem.partition("@")
-    if at and not (version.isdecimal() and int(version)):
-        raise ConfigurationError(
-            f'"{version}" is no version', where=str(path), hint=f"a file of one version is called {name}@2.yaml"
-        )
+    from pratique.schema.checking import check  # noqa: PLC0415 - the SQL parser
+
+    mistakes = Mistakes()
     schemas: dict[int, Schema] = {}
-    for document in documents:
-        schema = read_schema(document, name, int(version) if at else None)
-        if schema.version in schemas:
-            message = f"version {schema.version} of {name} stands twice in this file"
+    with mistakes.caught():
+        name, version = _named(path)
+        documents = load_documents(path, mistakes)
+        if not documents:
             raise ConfigurationError(
-                message, where=document.where(("version",)), hint="give each document its `version:`"
+                "the schema file is empty",
+                where=_place(path),
+                hint="begin with `fields:`",
+                facts={"code": "missing-key"},
             )
-        schemas[schema.version] = schema
+        for document in documents:
+            schema = read_schema(document, name, version, mistakes)
+            if schema is None:
+                continue
+            if schema.version in schemas:
+                message = f"version {schema.version} of {name} stands twice in this file"
+                hint = "give each document its `version:`"
+                mistakes.add([Mistake(document.where(("version",)), message, hint, "duplicate")])
+            schemas[schema.version] = schema
+    if not mistakes.errors:  # only what is right in itself can be right together
+        for schema in schemas.values():
+            with mistakes.caught():
+                check(schema)
+    if found is None:
+        mistakes.refuse()
+    else:
+        found.add(mistakes)
     return [schemas[number] for number in sorted(schemas)]
 
 
-def read_schema(document: Document, name: str, version: int | None = None) -> Schema:
-    """The schema that `document` declares; `name` and `version` are what its file is called."""
-    raw = _merged(document)
+def _place(path: Path) -> str:
+    return f"{shown_path(path)}:1:1"
 
-    def where(path: KeyPath, key: bool = False) -> str:  # noqa: FBT001, FBT002 - see specs.base.Where
-        inherited = path[:1] == ("fields",) and len(path) > 2 and not document.has(path[:3])  # noqa: PLR2004
-        return document.place(
-            ("defaults", *path[2:]) if inherited and document.has(("defaults", path[2])) else path, key
-        )
 
-    spec, mistakes = parse(SchemaSpec, raw, where)
+def _named(path: Path) -> tuple[str, int | None]:
+    """The name and version that a file's name says."""
+    name, at, version = path.stem.partition("@")
+    if at and not (version.isdecimal() and int(version)):
+        hint = f"a file of one version is called {name}@2.yaml"
+        raise ConfigurationError(f'"{version}" is no version', where=_place(path), hint=hint, facts={"code": "file"})
+    return name, int(version) if at else None
+
+
+def read_schema(document: Document, name: str, version: int | None, found: Mistakes) -> Schema | None:
+    """What could be read of the schema that `document` declares; `name` and `version` are what its file is called."""
+    from pratique.schema.checking import mistakes  # noqa: PLC0415 - the SQL parser
+
+    document = replace(document, heirs="fields")
+    if isinstance(document.value, dict) and "sources" in document.value and "fields" not in document.value:
+        hint = "move it to pipelines/"
+        found.add([Mistake(document.where(), "this is a pipeline, but it stands among the schemas", hint, "file")])
+        return None
+    parsed = parse(SchemaSpec, _merged(document), document.place, entries="fields")
+    found.add(parsed.mistakes)
+    spec = parsed.spec
     if spec is None:
-        refuse(mistakes)
-        raise AssertionError(name)
-    refuse(
-        [
-            *_identity(spec, document, name, version),
-            *_fields(spec, document),
-            *_keys(spec, document),
-            *_names(spec, document),
-        ]
-    )
-    if spec.extra_fields in ("keep", "evolve"):
-        not_served(f"extraFields: {spec.extra_fields}", document.where(("extraFields",)), "use reject or drop")
-    return _schema(spec, document, name, version)
+        return None
+    checks = (_identity, _fields, _keys, _required, _names, _later)
+    schema = _schema(spec, document, name, version)
+    own = [mistake for look in checks for mistake in look(spec, document, name, version)]
+    found.add(_sure(own, document, parsed.wrong))
+    found.add(_sure(mistakes(schema), document, parsed.wrong))
+    return schema
+
+
+def _sure(mistakes: list[Mistake], document: Document, wrong: frozenset[KeyPath]) -> list[Mistake]:
+    """Those that do not stand in an entry of which a part was left out as wrong: they may only follow from that."""
+    if not wrong:
+        return mistakes
+    owner, doubted = document.owners(), {path[:2] for path in wrong}
+    return [
+        mistake
+        for mistake in mistakes
+        if not mistake.column or doubted.isdisjoint({owner(mistake.where)[:1], owner(mistake.where)[:2]})
+    ]
 
 
 def _merged(document: Document) -> Any:
@@ -114,13 +152,20 @@ def _as_written(field: Any, document: Document, path: KeyPath) -> Any:
 def _identity(spec: SchemaSpec, document: Document, name: str, version: int | None) -> Iterator[Mistake]:
     if spec.name not in (None, name):
         hint = f"write schema: {name}, or rename the file to {spec.name}.yaml"
-        yield Mistake(document.where(("schema",)), f'the file is called "{name}", but says schema: {spec.name}', hint)
+        message = f'the file is called "{name}", but says schema: {spec.name}'
+        yield Mistake(document.where(("schema",)), message, hint, "file")
     if version is not None and "version" in spec.model_fields_set and spec.version != version:
         message = f"the file is called {name}@{version}, but says version: {spec.version}"
-        yield Mistake(document.where(("version",)), message, "let the name of the file and the version agree")
+        yield Mistake(document.where(("version",)), message, "let the name of the file and the version agree", "file")
 
 
-def _fields(spec: SchemaSpec, document: Document) -> Iterator[Mistake]:
+def _later(spec: SchemaSpec, document: Document, *_: object) -> Iterator[Mistake]:
+    if spec.extra_fields in ("keep", "evolve"):
+        message = f"extraFields: {spec.extra_fields} is not served yet"
+        yield Mistake(document.where(("extraFields",)), message, "use reject or drop", "not-served")
+
+
+def _fields(spec: SchemaSpec, document: Document, *_: object) -> Iterator[Mistake]:
     seen: dict[str, str] = {}
     for name, field in spec.fields.items():
         path: KeyPath = ("fields", name)
@@ -133,7 +178,7 @@ def _fields(spec: SchemaSpec, document: Document) -> Iterator[Mistake]:
             )
         if name.lower() in seen:
             message = f'the fields "{seen[name.lower()]}" and "{name}" are one column: names differ by more than case'
-            yield Mistake(place, message, "rename one of them")
+            yield Mistake(place, message, "rename one of them", "duplicate")
         seen[name.lower()] = name
         yield from _words(field, document, path)
 
@@ -144,13 +189,14 @@ def _words(field: FieldSpec, document: Document, path: KeyPath) -> Iterator[Mist
     for word, types in WORD_TYPES.items():
         if kind not in types and document.has((*path, word)):
             hint = f"{word} is for {', '.join(sorted(types))}"
-            yield Mistake(document.key_where((*path, word)), f"{path[-1]}: {word} makes no sense for type {kind}", hint)
+            message = f"{path[-1]}: {word} makes no sense for type {kind}"
+            yield Mistake(document.key_where((*path, word)), message, hint, "conflict")
     if field.format is not None and kind == "string" and field.format not in FORMATS:
         message = f'{path[-1]}: there is no format "{field.format}" for text'
-        yield Mistake(document.where((*path, "format")), message, nearest(field.format, FORMATS, "formats"))
+        yield Mistake(document.where((*path, "format")), message, nearest(field.format, FORMATS, "formats"), "pattern")
     if field.format is not None and kind in {"date", "time", "datetime"} and "%" not in field.format:
         message = f'{path[-1]}: format is a pattern such as "%d.%m.%Y" for a {kind}, not "{field.format}"'
-        yield Mistake(document.where((*path, "format")), message, "leave it out for ISO 8601")
+        yield Mistake(document.where((*path, "format")), message, "leave it out for ISO 8601", "pattern")
     yield from _origin(field, document, path)
 
 
@@ -159,7 +205,8 @@ def _origin(field: FieldSpec, document: Document, path: KeyPath) -> Iterator[Mis
     sources = field.from_ or []
     special = [item for item in sources if item.startswith(("path.", "="))]
     if special and len(sources) > 1:
-        yield Mistake(document.where((*path, "from")), f'{path[-1]}: "{special[0]}" cannot be one of several names')
+        message, hint = f'{path[-1]}: "{special[0]}" cannot be one of several names', "let it stand alone"
+        yield Mistake(document.where((*path, "from", sources.index(special[0]))), message, hint, "conflict")
     if field.expression == "" or sources == ["path."]:
         yield Mistake(
             document.where((*path, "from")), f"{path[-1]}: `from` names nothing", 'such as "= a + b" or path.month'
@@ -167,43 +214,59 @@ def _origin(field: FieldSpec, document: Document, path: KeyPath) -> Iterator[Mis
     for word in sorted(READING_WORDS) if field.expression is not None else ():
         if document.has((*path, word)):
             message = f"{path[-1]}: {word} is for text that is read, but this field is an expression"
-            yield Mistake(document.key_where((*path, word)), message, f"remove {word}")
+            yield Mistake(document.key_where((*path, word)), message, f"remove {word}", "conflict")
     if field.round and field.expression is None:
         message = f"{path[-1]}: round is for expressions; a value that is read is held exactly or not at all"
-        yield Mistake(document.key_where((*path, "round")), message, "remove round")
+        yield Mistake(document.key_where((*path, "round")), message, "remove round", "conflict")
 
 
-def _keys(spec: SchemaSpec, document: Document) -> Iterator[Mistake]:
+def _keys(spec: SchemaSpec, document: Document, *_: object) -> Iterator[Mistake]:
     """Keys and references that name fields which do not exist, or twice."""
     lists: list[tuple[KeyPath, list[str] | tuple[str, ...]]] = [(("primaryKey",), spec.primary_key)]
     lists += [(("uniqueKeys", index), key) for index, key in enumerate(spec.unique_keys)]
     lists += [(("references", name), split_names(name)) for name in spec.references]
     for path, names in lists:
         if not names and document.has(path):
-            yield Mistake(document.where(path), f"{path[0]} names no field", "name one or more fields")
+            yield Mistake(document.where(path), f"{path[0]} names no field", "name one or more fields", "missing-key")
         for index, name in enumerate(names):
-            place = document.place((*path, index) if path[0] != "references" else path, path[0] == "references")
+            if path[0] == "references":  # the names stand in the key itself
+                place, length = document.key_inside(path, str(path[1]).find(name)), len(name)
+            else:
+                place, length = document.where((*path, index)), 0
             if name not in spec.fields:
                 message = f'{path[0]} names "{name}", which is no field of this schema'
-                yield Mistake(place, message, nearest(name, spec.fields, "fields"))
+                yield Mistake(place, message, nearest(name, spec.fields, "fields"), "unknown-name", length=length)
             elif name in names[:index]:
-                yield Mistake(place, f'{path[0]} names "{name}" twice', "name each field once")
+                yield Mistake(
+                    place, f'{path[0]} names "{name}" twice', "name each field once", "duplicate", length=length
+                )
             elif path[0] != "references" and spec.fields[name].type in ("json", "array", "object"):
-                yield Mistake(place, f'{path[0]}: "{name}" is {spec.fields[name].type}, which cannot be a key')
+                message = f'{path[0]}: "{name}" is {spec.fields[name].type}, which cannot be a key'
+                yield Mistake(place, message, "name fields that hold one value", "conflict")
 
 
-def _names(spec: SchemaSpec, document: Document) -> Iterator[Mistake]:
+def _required(spec: SchemaSpec, document: Document, *_: object) -> Iterator[Mistake]:
+    """Fields of the primary key that say they may be missing."""
+    for name in spec.primary_key:
+        path: KeyPath = ("fields", name, "required")
+        if document.text(path) == "false":
+            message = f"{name} is in the primaryKey, so it is required"
+            yield Mistake(document.where(path), message, "remove required", "conflict")
+
+
+def _names(spec: SchemaSpec, document: Document, *_: object) -> Iterator[Mistake]:
     """References that do not fit their parents' fields in number, and checks with a name that is taken."""
     for name, reference in spec.references.items():
         count, expected = len(reference.parent()[1]), len(split_names(name))
         if count != expected:
             message = f"references.{name}: {expected} field(s) here, but {count} in {reference.to}"
-            yield Mistake(document.where(("references", name)), message, 'name as many: {"a, b": "parent(x, y)"}')
+            yield Mistake(
+                document.where(("references", name)), message, 'name as many: {"a, b": "parent(x, y)"}', "reference"
+            )
     for name in spec.checks:
         if name in _RESERVED_CHECKS:
-            yield Mistake(
-                document.key_where(("checks", name)), f'"{name}" is a name of Pratique itself', "rename the check"
-            )
+            message = f'"{name}" is a name of Pratique itself'
+            yield Mistake(document.key_where(("checks", name)), message, "rename the check")
 
 
 def _schema(spec: SchemaSpec, document: Document, name: str, version: int | None) -> Schema:
@@ -211,6 +274,8 @@ def _schema(spec: SchemaSpec, document: Document, name: str, version: int | None
     for child, reference in spec.references.items():
         parent, theirs = reference.parent()
         own = split_names(child)
+        if len(own) != len(theirs) or not spec.fields.keys() >= set(own):
+            continue  # told already
         place = document.where(("references", child))
         title = f"reference.{'+'.join(own)}"
         references.append(Reference(title, own, parent, theirs, reference.severity, reference.at_most, place))
@@ -223,8 +288,8 @@ def _schema(spec: SchemaSpec, document: Document, name: str, version: int | None
         name=name,
         version=version or spec.version,
         fields=tuple(field.to_field(key, document.where(("fields", key))) for key, field in specs.items()),
-        primary_key=tuple(spec.primary_key),
-        unique_keys=tuple(tuple(key) for key in spec.unique_keys),
+        primary_key=tuple(key for key in spec.primary_key if key in spec.fields),
+        unique_keys=tuple(tuple(key) for key in spec.unique_keys if spec.fields.keys() >= set(key)),
         extra_fields=spec.extra_fields,
         dialect=spec.dialect.over(Dialect()),
         timezone=spec.timezone,
@@ -233,4 +298,5 @@ def _schema(spec: SchemaSpec, document: Document, name: str, version: int | None
         references=tuple(references),
         description=spec.description,
         path=document.path,
+        document=document,
     )

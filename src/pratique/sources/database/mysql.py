@@ -13,9 +13,9 @@ from pymysql.connections import MySQLResult
 from pymysql.constants import FIELD_TYPE, FLAG
 
 from pratique.databases import DatabaseInput
-from pratique.documents import reveal
 from pratique.errors import SourceError, SourceUnreachableError
 from pratique.schema.sql import backticked
+from pratique.secrets import reveal
 from pratique.sources.database.base import APPLICATION, Bounds, SourceColumn, Window, no_table
 from pratique.sources.database.lines import line
 

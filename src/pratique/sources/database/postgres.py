@@ -12,9 +12,9 @@ import psycopg
 from psycopg import pq
 
 from pratique.databases import DatabaseInput
-from pratique.documents import reveal
 from pratique.errors import SourceError, SourceUnreachableError
 from pratique.schema.sql import identifier, literal
+from pratique.secrets import reveal
 from pratique.sources.database.base import APPLICATION, Bounds, SourceColumn, Window, no_table
 from pratique.sources.database.postgres_types import PARTS_QUERY, TYPES_QUERY, PgType, bounded, described, selected
 

@@ -138,12 +138,12 @@ def _fitting(text: Text, top: Sequence[Cut], schema: Schema, dialect: Dialect, l
         if any(cut.problem for cut in top[end - rows + 1 : end + 1]):
             continue
         names = _names(text, top[end], dialect)
-        if _fits(schema, names, limits, anywhere=end >= rows):
+        if fits(schema, names, limits, anywhere=end >= rows):
             return _head(names, top[end - rows + 1 : end + 1], dialect, above=end >= rows)
     return None
 
 
-def _fits(schema: Schema, names: Sequence[str], limits: ReadLimits, *, anywhere: bool) -> bool:
+def fits(schema: Schema, names: Sequence[str], limits: ReadLimits, *, anywhere: bool) -> bool:
     """Whether names are a header of the schema; one that has none of its fields can stand at the top only."""
     try:
         check_header(schema, names, limits.columns_max)

@@ -35,7 +35,7 @@ from pratique.sources.files.survey import (
 )
 from pratique.sources.files.unpack import unpacked
 
-FORMATS: tuple[str, ...] = ("csv", "jsonl", "json", "parquet")
+FORMATS: tuple[str, ...] = ("csv", "jsonl", "json", "excel", "parquet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +242,7 @@ class FileSource:
         try:
             check_regular(handle)
             before = Descriptor.of(os.fstat(handle))
-            inner = None if self.format == "parquet" else unpacked(handle, self.workspace, self.limits)
+            inner = unpacked(handle, self.workspace, self.limits) if self._may_be_packed(handle) else None
             survey = self._unpacked(candidate, handle, inner) if inner else self._surveyed(candidate, handle, real)
             same = before == Descriptor.of(os.fstat(handle)) == Descriptor.of(real.stat())
         except OSError as error:
@@ -253,7 +253,19 @@ class FileSource:
             raise SourceError("it changed while it was read", hint="run again when its sender has finished it")
         return _Found(candidate, inner or real, before, survey)
 
+    def _may_be_packed(self, handle: int) -> bool:
+        """Whether a file is looked at for a packing: Parquet packs itself, and a workbook is a zip."""
+        if self.format == "excel":
+            from pratique.sources.files.excel_parts import is_workbook  # noqa: PLC0415 - a run needs one format
+
+            return not is_workbook(handle)
+        return self.format != "parquet"
+
     def _surveyed(self, candidate: Candidate, handle: int, path: Path) -> Survey:
+        if self.format == "excel":
+            from pratique.sources.files.excel_file import survey_excel  # noqa: PLC0415 - a run needs one format
+
+            return survey_excel(handle, self.schema, self._dialect(candidate.captures), self.limits, self.workspace)
         check_kind(handle)
         return self._surveyor(candidate)(handle, path)
 

@@ -22,10 +22,10 @@ from pratique.sources.files.scratch import scratch_file
 
 _PIECE_BYTES: Final = 1 << 20  # Limit: read and written in pieces of this size
 _RATIO_FROM_BYTES: Final = 64 << 20  # Limit: below it the expansion ratio does not matter
-_ZIP: Final = b"PK\x03\x04"
+ZIP: Final = b"PK\x03\x04"
 _ENCRYPTED: Final = 0x1
 # What zipfile raises for damage, as found by mutating archives; an unknown method is a RuntimeError.
-_ZIP_ERRORS: Final = (zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError, ValueError, RuntimeError)
+ZIP_ERRORS: Final = (zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError, ValueError, RuntimeError)
 
 
 class _Stream(Protocol):
@@ -107,7 +107,7 @@ def unpacked(handle: int, workspace: Path, limits: ReadLimits) -> Path | None:
     for magic, (name, make) in _STREAMS.items():
         if head.startswith(magic):
             return _written(_streams(handle, name, make), os.fstat(handle).st_size, workspace, limits)
-    if head == _ZIP:
+    if head == ZIP:
         return _written(_member(handle), os.fstat(handle).st_size, workspace, limits)
     return None
 
@@ -117,12 +117,13 @@ def _written(pieces: Iterator[bytes], packed: int, workspace: Path, limits: Read
     with scratch_file(workspace, "a packed file cannot be unpacked") as file:
         for piece in pieces:
             size += len(piece)
-            _check_size(size, packed, limits)
+            check_expansion(size, packed, limits)
             file.write(piece)
     return file.path
 
 
-def _check_size(size: int, packed: int, limits: ReadLimits) -> None:
+def check_expansion(size: int, packed: int, limits: ReadLimits) -> None:
+    """Raise SourceError if so many bytes came out of so many packed ones that it is more than allowed."""
     if size > limits.unpacked_bytes_max:
         raise SourceError(
             f"it unpacks to more than {limits.unpacked_bytes_max:,} bytes",
@@ -174,7 +175,7 @@ def _member(handle: int) -> Iterator[bytes]:
         with os.fdopen(os.dup(handle), "rb") as file, zipfile.ZipFile(file) as archive:
             members = [item for item in archive.infolist() if not item.is_dir()]
             if any(item.filename == "[Content_Types].xml" for item in members):
-                raise SourceError("it is an Excel or Office file", hint="export the sheet as CSV")
+                raise SourceError("it is an Excel or Office file", hint="such a file is `format: excel`")
             if len(members) != 1:
                 names = ", ".join(repr(item.filename[:64]) for item in members[:5])
                 raise SourceError(
@@ -186,7 +187,7 @@ def _member(handle: int) -> Iterator[bytes]:
             with archive.open(members[0]) as member:
                 while piece := member.read(_PIECE_BYTES):
                     yield piece
-    except _ZIP_ERRORS as error:
+    except ZIP_ERRORS as error:
         raise SourceError(
             f"the zip file is damaged: {error}", hint="ask for it to be sent anew; nothing of it was loaded"
         ) from error
