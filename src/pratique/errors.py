@@ -3,6 +3,7 @@
     PratiqueError
     ├── ConfigurationError   the config author     exit 2
     ├── SourceError          the source owner      exit 3
+    │   └── SourceUnreachableError  (retryable)
     ├── DestinationError     the destination owner exit 4
     │   └── DestinationLockedError  (retryable)
     ├── GateError            the data owner        exit 1
@@ -67,6 +68,13 @@ class SourceError(PratiqueError):
 
     exit_code = 3
     code = "source"
+
+
+class SourceUnreachableError(SourceError):
+    """A server cannot be reached or broke off; it was tried again, and may be there later."""
+
+    code = "source_unreachable"
+    retryable = True
 
 
 class DestinationError(PratiqueError):
