@@ -9,6 +9,7 @@
     ├── AlreadyRunningError  the operator          exit 6
     ├── InterruptedRunError  nobody: run again     exit 7
     ├── StateError           the operator          exit 5   state folder, ledger, quarantine, temporary disk
+    ├── OutputError          the operator          exit 5   where a command prints to
     └── InternalError        us                    exit 5   a promise of ours did not hold
 
 Bad *data* is a verdict, not an error. An error means that somebody must act, and its `hint` says how.
@@ -111,6 +112,12 @@ class StateError(PratiqueError):
     """Pratique's own disk (state, ledger, quarantine, temporary files) cannot be used."""
 
     code = "state"
+
+
+class OutputError(PratiqueError):
+    """What a command prints cannot be written, as on a full disk; what it did before stays done."""
+
+    code = "output"
 
 
 class InternalError(PratiqueError):

@@ -64,18 +64,19 @@ def extent(mistake: Mistake) -> int:
     return word_length(line, mistake.column, flow=mistake.file.endswith(".json")) if line and mistake.column else 1
 
 
-def error_as_json(error: PratiqueError) -> Mapping[str, Any]:
-    """Give the error as one JSON object with everything that it says."""
+def problem(error: PratiqueError, **more: str) -> Mapping[str, Any]:
+    """Give the error as a problem of RFC 9457 with everything that it says; `more` are further members."""
     return {
-        "error": {
-            "code": error.code,
-            "message": hide_secrets(error.message),
-            "where": hide_secrets(error.where),
-            "hint": hide_secrets(error.hint),
-            "exit_code": error.exit_code,
-            "retryable": error.retryable,
-            "facts": hide_secrets(error.facts),
-        }
+        "type": f"urn:pratique:problem:{error.code}",
+        "title": error.code.replace("_", " "),
+        "detail": hide_secrets(error.message),
+        "code": error.code,
+        "where": hide_secrets(error.where),
+        "hint": hide_secrets(error.hint),
+        "exit_code": error.exit_code,
+        "retryable": error.retryable,
+        "facts": hide_secrets(error.facts),
+        **more,
     }
 
 

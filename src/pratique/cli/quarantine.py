@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -12,7 +13,8 @@ from typing import Any, Final, TypeVar
 import click
 
 from pratique.cli.account import count
-from pratique.cli.console import Console, json_option, project_options, to_json, typed_options
+from pratique.cli.candidates import cause_ids, pipeline_names, rule_names, run_ids, source_names
+from pratique.cli.console import Console, json_option, project_options, to_json, typed_options, written
 from pratique.cli.report import SHORT_ID, places
 from pratique.cli.state import quarantine_of
 from pratique.cli.text import coloured, columns, hanging, left, middle, right, shown
@@ -27,11 +29,13 @@ _VALUE_COLUMNS: Final = 200  # Limit: of one value among many; a record shown by
 
 
 def _filters(command: _Command) -> _Command:
+    told = "Only of this run; causes are then numbered as in its report."
+    rule = "Only records that failed this rule, such as amount.type."
     for option in (
-        click.option("--run", metavar="RUN", help="Only of this run; causes are then numbered as in its report."),
-        click.option("--rule", metavar="RULE", help="Only records that failed this rule, such as amount.type."),
-        click.option("--source", metavar="NAME", help="Only of this source."),
-        click.option("--pipeline", metavar="NAME", help="Only of this pipeline."),
+        click.option("--run", metavar="RUN", help=told, shell_complete=run_ids),
+        click.option("--rule", metavar="RULE", help=rule, shell_complete=rule_names),
+        click.option("--source", metavar="NAME", help="Only of this source.", shell_complete=source_names),
+        click.option("--pipeline", metavar="NAME", help="Only of this pipeline.", shell_complete=pipeline_names),
     ):
         command = option(command)
     return command
@@ -117,7 +121,7 @@ Examples:
   pratique quarantine show 0f3b9c5d7e21-88    one record, whole
   pratique quarantine show Q2 --limit 100 --json | jq .values"""
 )
-@click.argument("what", metavar="CAUSE|RECORD-ID")
+@click.argument("what", metavar="CAUSE|RECORD-ID", shell_complete=cause_ids)
 @_filters
 @click.option("--limit", type=click.IntRange(1), default=10, show_default=True, help="At most so many records.")
 @click.option("--reveal", is_flag=True, help="Show sensitive values, which are masked otherwise.")
@@ -216,7 +220,7 @@ values). In CSV, made for spreadsheets, text that looks like a formula gets a
 ' in front; how many did is said."""
 )
 @_filters
-@click.option("--cause", metavar="Q1", help="Only of this cause of `quarantine list`.")
+@click.option("--cause", metavar="Q1", help="Only of this cause of `quarantine list`.", shell_complete=cause_ids)
 @click.option("--format", "form", type=click.Choice(["jsonl", "json", "csv"]), default="jsonl", show_default=True)
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Default: stdout.")
 @click.option("--reveal", is_flag=True, help="Write sensitive values, which are masked otherwise.")
@@ -241,8 +245,9 @@ def export(
         filters = _chosen(given, ledger)
         filters["cause"] = cause
         stdout = sys.stdout.buffer
-        exported = held.export(output or stdout, form, reveal=reveal, **filters)
-        stdout.flush()
+        with written() if output is None else nullcontext():
+            exported = held.export(output or stdout, form, reveal=reveal, **filters)
+            stdout.flush()
     told = f"{count(exported.records)} record{'s' if exported.records != 1 else ''} written" + (
         f" to {output}" if output else ""
     )

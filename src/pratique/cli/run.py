@@ -9,12 +9,12 @@ from typing import Final
 
 import click
 
+from pratique.cli.candidates import pipeline_names
 from pratique.cli.console import Console, json_option, project_options, to_json, typed_options
-from pratique.cli.problems import error_as_json, render_error
+from pratique.cli.problems import problem, render_error
 from pratique.cli.progress import lines, moving, silence
 from pratique.cli.report import render
 from pratique.errors import ConfigurationError, PratiqueError
-from pratique.ingestion import run_pipeline
 from pratique.ledger import report_to_json
 from pratique.monitoring.bus import Bus
 from pratique.project import Project
@@ -42,7 +42,7 @@ Examples:
 The report goes to stdout, progress to stderr. Of several pipelines the exit
 code is the first that occurs of 5 2 4 3 1 8 7 6, else 0."""
 )
-@click.argument("pipelines", nargs=-1, metavar="[PIPELINE]...")
+@click.argument("pipelines", nargs=-1, metavar="[PIPELINE]...", shell_complete=pipeline_names)
 @click.option("--dry-run", is_flag=True, help="Judge and report; nothing is written.")
 @click.option("--strict", is_flag=True, help="Exit 1 if any row was quarantined.")
 @json_option
@@ -92,6 +92,8 @@ def _run_one(
     project: Project, name: str, console: Console, options: str, *, dry_run: bool, strict: bool, as_json: bool
 ) -> int:
     """Run one pipeline and tell about it; an error that stops it before it begins is told in the same place."""
+    from pratique.ingestion import run_pipeline  # noqa: PLC0415 - pydantic: 0.3 s that --help and completion do without
+
     display = silence() if as_json else moving() if sys.stderr.isatty() else lines(console)
     bus = Bus()
     try:
@@ -100,12 +102,12 @@ def _run_one(
             report = run_pipeline(project, name, emit=bus.emit, dry_run=dry_run, strict=strict)
     except PratiqueError as error:
         if as_json:
-            console.out(to_json({"pipeline": name, **error_as_json(error)}))
+            console.err(to_json(problem(error, pipeline=name)))
         else:
             console.err(render_error(error, width=console.width, color=console.color_error))
         return error.exit_code
     if as_json:
-        console.out(report_to_json(report))
+        console.report(report_to_json(report))
     else:
-        console.out(render(report, width=console.width, color=console.color, options=options))
+        console.report(render(report, width=console.width, color=console.color, options=options))
     return report.exit_code

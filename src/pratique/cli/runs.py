@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from pratique.cli.account import count
+from pratique.cli.candidates import pipeline_names, run_ids
 from pratique.cli.console import Console, json_option, project_options, typed_options
 from pratique.cli.report import COLOURS, SHORT_ID, duration, render
 from pratique.cli.state import ledger_of
@@ -26,7 +27,7 @@ Examples:
   pratique runs --pipeline shop_daily
   pratique runs show 7f3a91    the report of one run, with all details""",
 )
-@click.option("--pipeline", metavar="NAME", help="Only runs of this pipeline.")
+@click.option("--pipeline", metavar="NAME", help="Only runs of this pipeline.", shell_complete=pipeline_names)
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="At most so many, newest first.")
 @json_option
 @project_options
@@ -76,8 +77,13 @@ def _row(report: RunReport) -> tuple[str, ...]:
     )
 
 
-@runs.command()
-@click.argument("run")
+@runs.command(
+    epilog="""\b
+Examples:
+  pratique runs show 7f3a91
+  pratique runs show 7f3a91 --json"""
+)
+@click.argument("run", shell_complete=run_ids)
 @json_option
 @project_options
 def show(*, run: str, environment: str | None, root: Path | None, color: str, as_json: bool) -> None:
