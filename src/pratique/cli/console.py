@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -132,5 +133,5 @@ def json_option(command: _Command) -> _Command:
 
 def typed_options(environment: str | None, root: Path | None) -> str:
     """Give the options that a printed command needs to mean this project and environment again."""
-    text = f" --env {environment}" if environment else ""
-    return text + (f" --project {click.format_filename(root)}" if root else "")
+    text = f" --env {shlex.quote(environment)}" if environment else ""
+    return text + (f" --project {shlex.quote(click.format_filename(root))}" if root else "")

@@ -39,8 +39,8 @@ def one_mistake(mistake: Mistake, width: int, *, color: bool) -> list[str]:
     """Give `file:line:column: error code: message`, the line with the wrong part underlined, and what to do."""
     colour = "red" if mistake.level == "error" else "yellow"
     message, where, hint = (hide_secrets(text) for text in (mistake.message, mistake.where, mistake.hint))
-    told = hanging("", shown(f"{where}: {mistake.level} {mistake.code}: {message}"), width)
-    told = [told[0], *(f"    {line}" for part in told[1:] for line in hanging("", part, width - 4))]
+    told = hanging("", shown(f"{where}: {mistake.level} {mistake.code}: {message}"), width, paths=True)
+    told = [told[0], *(f"    {line}" for part in told[1:] for line in hanging("", part, width - 4, paths=True))]
     head = f"{mistake.level} {mistake.code}:"
     told[0] = told[0].replace(head, coloured(head, colour, on=color), 1)
     return [*told, *_quote(mistake, width, colour, color=color), *_do(hint, width)]
@@ -48,7 +48,7 @@ def one_mistake(mistake: Mistake, width: int, *, color: bool) -> list[str]:
 
 def hanging_parts(first: str, indent: str, text: str, width: int) -> list[str]:
     """Wrap a text of several lines under `indent`, with `first`, of the same width on the screen, before it."""
-    lines = [line for part in text.split("\n") for line in hanging(indent, shown(part), width)]
+    lines = [line for part in text.split("\n") for line in hanging(indent, shown(part), width, paths=True)]
     return [first + lines[0][len(indent) :], *lines[1:]]
 
 

@@ -87,12 +87,12 @@ def list_(
         console.out("nothing is held" + (" that fits" if pipeline or source or rule or run else ""))
         return
     options = _typed(pipeline=pipeline, run=run) + typed_options(environment, root)
-    for line in _listing(causes, console):
+    for line in listing(causes, console):
         console.out(line)
     console.out(f"look at them: pratique quarantine show {causes[0].id}{options}")
 
 
-def _listing(causes: list[HeldCause], console: Console) -> Iterator[str]:
+def listing(causes: list[HeldCause], console: Console) -> Iterator[str]:
     """Two lines for each cause: how many and what; then where, and since when."""
     several = len({cause.pipeline for cause in causes}) > 1
     names = [
@@ -110,7 +110,7 @@ def _listing(causes: list[HeldCause], console: Console) -> Iterator[str]:
         if not beside:
             yield from hanging(indent, message, console.width)
         where = places(Cause(cause.rule, cause.field, cause.message, cause.records, cause.places))
-        since = f"since {_moment(cause.since)}, run {cause.since_run[:SHORT_ID]}"
+        since = f"since {_moment(cause.since)}, run {shown(cause.since_run[:SHORT_ID])}"
         yield from hanging(indent, " · ".join(text for text in (where, since) if text), console.width)
 
 
@@ -159,7 +159,7 @@ def show(
             if as_json:
                 console.out(to_json(record))
             else:
-                for line in _record(record, console, whole=not by_cause):
+                for line in record_lines(record, console, whole=not by_cause):
                     console.out(line)
     if not found and not by_cause:
         raise ConfigurationError(
@@ -182,13 +182,15 @@ def _chosen(given: Mapping[str, str | None], ledger: Ledger) -> Filters:
     return Filters(pipeline=given["pipeline"], source=given["source"], rule=given["rule"], run=run)
 
 
-def _record(record: Mapping[str, Any], console: Console, *, whole: bool) -> Iterator[str]:
+def record_lines(record: Mapping[str, Any], console: Console, *, whole: bool) -> Iterator[str]:
     """One record: its place and id, every rule that it failed, then its values."""
     place = shown(record["file"]) + (f" line {record['line']}" if record["line"] else "")
     if record["line"] != record["record_number"]:
         place += f" record {record['record_number']}"
-    name = coloured(f"{shown(record['pipeline'])}.{shown(record['source'])}", "yellow", on=console.color)
-    yield f"{name}  {place}  id {shown(record['id'])}"
+    name = middle(f"{shown(record['pipeline'])}.{shown(record['source'])}", 40)  # Limit: as in the list
+    first, *rest = hanging(f"{name}  ", f"{place}  id {shown(record['id'])}", console.width)
+    yield first.replace(name, coloured(name, "yellow", on=console.color), 1)
+    yield from rest
 
     def cut(value: Any) -> str:
         text = "null" if value is None else shown(value)
@@ -196,7 +198,8 @@ def _record(record: Mapping[str, Any], console: Console, *, whole: bool) -> Iter
 
     for error in record["errors"]:
         severity = "" if error["severity"] == "quarantine" else f" ({error['severity']})"
-        yield from hanging("  ✗ ", f"{shown(error['rule'])}{severity}   {cut(error['message'])}", console.width)
+        rule = middle(shown(error["rule"]), _VALUE_COLUMNS)
+        yield from hanging("  ✗ ", f"{rule}{severity}   {cut(error['message'])}", console.width)
     values = [f"{shown(header)}={cut(value)}" for header, value in record["values"].items()]
     if whole:
         for value in values:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -55,10 +56,15 @@ def runs(
     if not reports:
         console.out(f"no runs yet; the first one: pratique run{typed_options(environment, root)}")
         return
-    header, *lines = table(_HEADER, [_row(report) for report in reports], console.width, numbers=(6, 7))
+    header, *lines = runs_table(reports, console.width)
     console.out(header)
     for line, report in zip(lines, reports, strict=True):
         console.out(coloured(line, COLOURS[report.outcome], on=console.color and report.outcome != "done"))
+
+
+def runs_table(reports: Sequence[RunReport], width: int) -> list[str]:
+    """Lay runs out under a header, one line each, none wider than `width`."""
+    return table(_HEADER, [_row(report) for report in reports], width, numbers=(6, 7))
 
 
 def _row(report: RunReport) -> tuple[str, ...]:
