@@ -73,10 +73,7 @@ def written() -> Iterator[None]:
         raise
     except OSError as error:
         close_pipe(error=False)
-        raise OutputError(
-            f"the output cannot be written: {error.strerror}",
-            hint="make room where it goes, or write it elsewhere; what runs did is kept: pratique runs",
-        ) from error
+        raise OutputError(f"the output cannot be written: {error.strerror}") from error
 
 
 def close_pipe(*, error: bool) -> None:
