@@ -17,8 +17,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from pratique.cli.main import program
+from pratique.cli.pace import size
 from pratique.cli.problems import render_error
-from pratique.cli.progress import moving, size, told
+from pratique.cli.progress import moving, told
 from pratique.cli.run import worst
 from pratique.cli.text import columns, middle, shown, table, wrapped
 from pratique.errors import ConfigurationError

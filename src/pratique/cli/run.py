@@ -44,6 +44,7 @@ code is the first that occurs of 5 2 4 3 1 8 7 6, else 0."""
 )
 @click.argument("pipelines", nargs=-1, metavar="[PIPELINE]...", shell_complete=pipeline_names)
 @click.option("--dry-run", is_flag=True, help="Judge and report; nothing is written.")
+@click.option("--quiet", is_flag=True, help="Show no progress; the report and errors are told.")
 @click.option("--strict", is_flag=True, help="Exit 1 if any row was quarantined.")
 @json_option
 @project_options
@@ -54,6 +55,7 @@ def run(
     root: Path | None,
     color: str,
     dry_run: bool,
+    quiet: bool,
     strict: bool,
     as_json: bool,
 ) -> None:
@@ -79,6 +81,7 @@ def run(
                 console,
                 typed_options(environment, root),
                 dry_run=dry_run,
+                quiet=quiet,
                 strict=strict,
                 as_json=as_json,
             )
@@ -89,12 +92,20 @@ def run(
 
 
 def _run_one(
-    project: Project, name: str, console: Console, options: str, *, dry_run: bool, strict: bool, as_json: bool
+    project: Project,
+    name: str,
+    console: Console,
+    options: str,
+    *,
+    dry_run: bool,
+    quiet: bool,
+    strict: bool,
+    as_json: bool,
 ) -> int:
     """Run one pipeline and tell about it; an error that stops it before it begins is told in the same place."""
     from pratique.ingestion import run_pipeline  # noqa: PLC0415 - pydantic: 0.3 s that --help and completion do without
 
-    display = silence() if as_json else moving() if sys.stderr.isatty() else lines(console)
+    display = silence() if as_json or quiet else moving() if sys.stderr.isatty() else lines(console)
     bus = Bus()
     try:
         with display as show:
