@@ -35,10 +35,10 @@ FILES = {
 }
 
 
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
     """Make a project whose run takes some seconds."""
-    folder = tmp_path_factory.mktemp("project")
+    folder = tmp_path
     for name, text in FILES.items():
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
