@@ -9,12 +9,15 @@ from typing import Literal, get_args, get_origin
 import click
 
 from pratique import errors, events
+from pratique.cases import RECORD_WORDS
 from pratique.cli.main import program
+from pratique.measures import BUCKETS, METRICS
 from pratique.mistakes import CODES
 from pratique.schema.expression import CASTS
 from pratique.schema.functions import FUNCTIONS, UNITS
 from pratique.schema.rules import FORMATS
 from pratique.specs.base import Spec
+from pratique.specs.cases import CaseFileSpec, CaseSpec, ExpectSpec, InputSpec
 from pratique.specs.descriptions import WORDS
 from pratique.specs.settings import SettingsSpec
 
@@ -79,16 +82,41 @@ def errors_page() -> str:
 
 def events_page() -> str:
     """Every event with the values that it carries."""
-    kinds = [
-        kind
-        for kind in vars(events).values()
-        if inspect.isclass(kind) and kind.__module__ == events.__name__ and hasattr(kind, "__dataclass_fields__")
+    kinds = [kind for kind in vars(events).values() if inspect.isclass(kind) and issubclass(kind, events.Event)]
+    parts = [
+        "# Events\n",
+        NOTE,
+        "What happens in a run, in frozen values that an observer is handed. Log lines and [metrics](metrics.md) come",
+        "from them and from nothing else: an event says its level, its message, its fields and what it measures.\n",
     ]
-    parts = ["# Events\n", NOTE, "What happens in a run, in frozen values that an observer is handed.\n"]
     for kind in kinds:
         parts.append(f"## {kind.__name__}\n\n{first_paragraph(kind)}\n")
+        if kind.action:
+            loud = kind.level if kind.loudness is events.Event.loudness else "as grave as it is"
+            parts.append(f"Log: `event.action` `{kind.action}`, level {loud}.\n")
         parts.append("".join(f"- `{name}`\n" for name in kind.__dataclass_fields__))
     return "\n".join(parts)
+
+
+def metrics_page() -> str:
+    """Everything that is measured, under both of its names."""
+    rows = [
+        f"| `{item.name}` | `{item.prometheus}` | {item.kind} | {item.unit or '-'} | "
+        f"{', '.join(f'`{name}`' for name in item.attributes)} | {item.meaning} |"
+        for item in METRICS.values()
+    ]
+    return "\n".join(
+        [
+            "# Metrics\n",
+            NOTE,
+            "The first name is OpenTelemetry's, the second Prometheus', where a dot in an attribute is an underscore.",
+            "`pratique metrics` prints them all. Counters and histograms grow over all runs of a project, gauges are",
+            "as of its last run.\n",
+            "| name | for Prometheus | kind | unit | attributes | meaning |\n|---|---|---|---|---|---|",
+            *rows,
+            f"\nBounds of histograms, in seconds: {', '.join(f'{bound:g}' for bound in BUCKETS)}.\n",
+        ]
+    )
 
 
 def functions_page() -> str:
@@ -124,7 +152,9 @@ def settings(spec: type[Spec], prefix: str = "") -> Iterator[tuple[str, str, str
             yield from settings(kind, f"{key}.")
         elif item.default_factory is None:
             choices = ", ".join(map(str, get_args(kind))) if get_origin(kind) is Literal else ""
-            yield key, str(item.default), choices or getattr(kind, "__name__", str(kind)), WORDS[spec.__name__][name]
+            shown = choices or getattr(kind, "__name__", str(kind).replace(" | None", " or null"))
+            default = "null" if item.default is None else str(item.default)
+            yield key, default, shown, WORDS[spec.__name__][name]
         elif name == "threads":
             yield key, "all cores", "int", WORDS[spec.__name__][name]
 
@@ -150,11 +180,45 @@ def settings_page() -> str:
     )
 
 
+def pipeline_tests_page() -> str:
+    """Every word of a file of tests."""
+    titles = {
+        CaseFileSpec: "A file: pipelines/tests/NAME.yaml",
+        CaseSpec: "A test",
+        InputSpec: "A source that is given, or was before",
+        ExpectSpec: "A source that is expected",
+    }
+    parts = [
+        "# Tests of pipelines\n",
+        NOTE,
+        "Run by `pratique test`; [how to test a pipeline](../how-to/test-a-pipeline.md) shows them at work.\n",
+    ]
+    for spec, title in titles.items():
+        parts += [f"## {title}\n", "| word | meaning |\n|---|---|"]
+        parts += [
+            f"| `{item.alias or name}` | {WORDS[spec.__name__][item.alias or name]} |"
+            for name, item in spec.model_fields.items()
+        ]
+        parts.append("")
+    parts += [
+        "A source that is given as a list has these records. What a test does not say of a source must not happen:",
+        "no record is quarantined or skipped, no file held, and no source fails; only `loaded`, `quality` and",
+        "`warnings` may be left out.\n",
+        "## A held record\n",
+        "| word | meaning |\n|---|---|",
+        *(f"| `{word}` | {meaning} |" for word, meaning in RECORD_WORDS.items()),
+        "\nAny other word is a field, or the name that it has in the header, with the original value as text.\n",
+    ]
+    return "\n".join(parts)
+
+
 PAGES = {
     "cli.md": cli_page,
     "errors.md": errors_page,
     "events.md": events_page,
     "functions.md": functions_page,
+    "pipeline-tests.md": pipeline_tests_page,
+    "metrics.md": metrics_page,
     "settings.md": settings_page,
 }
 

@@ -17,21 +17,26 @@ Bad *data* is a verdict, not an error. An error means that somebody must act, an
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+import traceback
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Literal
+
+Gravity = Literal["transient", "permanent", "critical"]
 
 
 class PratiqueError(Exception):
     """Says what happened, where, and what to do next; survives pickling with all of it.
 
-    `code` is stable and documented; `action` is the hint of an error that gives none of its own.
-    `retryable` is read by the one retry policy; `facts` are the values that the message names, for machines.
+    `code` is stable and documented; `action` is the hint of an error that gives none of its own. `retryable` is read
+    by the one retry policy; `critical` means that no run can be trusted to work before a person has acted; `facts`
+    are the values that the message names, for machines.
     """
 
     exit_code: ClassVar[int] = 5
     code: ClassVar[str] = "error"
     action: ClassVar[str] = ""
     retryable: ClassVar[bool] = False
+    critical: ClassVar[bool] = False
 
     def __init__(
         self, message: str, *, hint: str = "", where: str = "", facts: Mapping[str, Any] | None = None
@@ -122,6 +127,7 @@ class StateError(PratiqueError):
 
     code = "state"
     action = "make the folder that the error names usable, then run again"
+    critical = True
 
 
 class OutputError(PratiqueError):
@@ -136,3 +142,37 @@ class InternalError(PratiqueError):
 
     code = "internal"
     action = "this is a fault of Pratique; please report it with this line"
+    critical = True
+
+
+def gravity(error: BaseException) -> Gravity:
+    """Whether an error can pass by itself (`transient`), stays until somebody acts, or stops everything (`critical`).
+
+    Of errors that are not ours, timeouts and lost connections pass; what the machine cannot give is critical.
+    """
+    if isinstance(error, PratiqueError):
+        return "critical" if error.critical else "transient" if error.retryable else "permanent"
+    if isinstance(error, TimeoutError | ConnectionError | InterruptedError | BlockingIOError):
+        return "transient"
+    return "critical" if isinstance(error, MemoryError | RecursionError | SystemError) else "permanent"
+
+
+def stack_trace(error: BaseException, *, foreign: bool = False) -> str:
+    """Where an error came from: every frame of it and of its causes, the first cause first; never a local variable.
+
+    The text of an error of a library may quote data: it is left out unless `foreign`.
+    """
+    return "\n".join(_stack(error, foreign=foreign, seen=set()))
+
+
+def _stack(error: BaseException, *, foreign: bool, seen: set[int]) -> Iterator[str]:
+    seen.add(id(error))
+    before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    if before is not None and id(before) not in seen:
+        yield from _stack(before, foreign=foreign, seen=seen)
+        yield "which led to:" if error.__cause__ else "and while that was handled:"
+    if error.__traceback__:
+        yield "Traceback (most recent call last):"
+        yield "".join(traceback.format_tb(error.__traceback__)).rstrip("\n")
+    text = str(error) if foreign or isinstance(error, PratiqueError) else ""
+    yield f"{type(error).__name__}{': ' + text if text else ''}"

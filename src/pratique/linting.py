@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from pratique.case_files import read_cases
 from pratique.config_manager import config_files, find_root
-from pratique.documents import shown_path
+from pratique.documents import folder_of, shown_path
 from pratique.errors import ConfigurationError
 from pratique.mistakes import Mistake, Mistakes
 from pratique.planning import parent_of
 from pratique.project import Project
 
-_FOLDERS: Final = ("config", "pipelines", "schemas")
+_FOLDERS: Final = ("config", "pipelines", "pipelines/tests", "schemas")
 _SUFFIXES: Final = frozenset({".yaml", ".yml", ".json"})
 _BESIDE: Final = frozenset({".md", ".txt", ""})  # notes for people
 
@@ -52,6 +53,7 @@ def lint(root: str | Path | None = None, environment: str | None = None, paths: 
     for name in environments or [""]:
         project = Project(folder, name, found)
         used |= _pipelines(project, found)
+        _tests(project, found)
     _schemas(project, used, found)
     files = _files(folder, found)
     if not files:
@@ -82,6 +84,16 @@ def _pipelines(project: Project, found: Mistakes) -> set[str]:
         if own.errors:  # what it uses may only be written wrongly
             used |= set(project.schema_names())
     return used if names else set(project.schema_names())
+
+
+def _tests(project: Project, found: Mistakes) -> None:
+    """Look at every file of tests beside the pipelines."""
+    files: list[Path] = []
+    with found.caught():
+        files = project.test_files()
+    for path in files:
+        with found.caught():
+            read_cases(project, path, found)
 
 
 def _schemas(project: Project, used: set[str], found: Mistakes) -> None:
@@ -115,9 +127,11 @@ def _files(root: Path, found: Mistakes) -> list[Path]:
     """The files that make up the project; others beside them are told."""
     files: list[Path] = []
     for name in _FOLDERS:
-        folder = root / name
-        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-            if path.name.startswith("."):
+        inside: list[Path] = []
+        with found.caught():
+            inside = folder_of(root / name)
+        for path in inside:
+            if path.name.startswith(".") or (name, path.name) == ("pipelines", "tests"):
                 continue
             if path.suffix in _SUFFIXES and not path.is_dir():
                 files.append(path)

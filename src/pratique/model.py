@@ -11,12 +11,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from pratique.errors import Gravity
+
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
 Disposition = Literal["append", "replace", "merge"]
 Severity = Literal["warn", "quarantine", "fail"]
+
+SKIP_REASONS: tuple[str, ...] = ("filter", "identical", "superseded", "loaded before")  # as accounts name them
 
 LINEAGE_COLUMNS: tuple[str, ...] = (
     "_source",
@@ -450,6 +454,7 @@ class Problem:
     hint: str = ""
     where: str = ""
     exit_code: int = 5
+    gravity: Gravity = "permanent"
 
 
 @dataclass(frozen=True, slots=True)

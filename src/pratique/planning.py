@@ -34,7 +34,7 @@ _FORMATS: Final[Mapping[str, FileFormat]] = {
 }
 _LATER_SUFFIXES: Final = frozenset({".xz", ".xls", ".xlsb", ".ods"})
 _PACKINGS: Final = frozenset({".gz", ".zst", ".bz2", ".zip"})
-_CAPTURE: Final = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)(?::[^{}]*)?\}")
+CAPTURE: Final = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)(?::[^{}]*)?\}")
 _TABLE: Final = re.compile(r"\w[\w-]*(\.\w[\w-]*)?")
 _LATEST: Final = re.compile(r"latest\(\s*([^()]+?)\s*\)")
 _WRITING: Final = ("destination", "write", "lineage")
@@ -225,7 +225,7 @@ class Planner:
         return self._config.root
 
     def _check_captures(self, name: str, path: str, schema: Schema) -> None:
-        captures = _CAPTURE.findall(path)
+        captures = CAPTURE.findall(path)
         for field in schema.fields:
             if field.capture is not None and field.capture not in captures:
                 message = (
@@ -349,7 +349,7 @@ class Planner:
     ) -> tuple[tuple[Mapping[str, str], Dialect], ...]:
         from pratique.specs.base import nearest  # noqa: PLC0415 - pydantic
 
-        captures = _CAPTURE.findall(path)
+        captures = CAPTURE.findall(path)
         for index, override in enumerate(spec.overrides):
             for capture in override.when:
                 if capture not in captures:

@@ -9,9 +9,11 @@ from typing import Any, Final
 
 from pratique.config_manager import ConfigManager
 from pratique.documents import Document, folder_of, load_document, shown_path
+from pratique.errors import ConfigurationError
 from pratique.mistakes import Mistake, Mistakes, refuse
 from pratique.planning import Pipeline, Planner
 from pratique.schema import Schema
+from pratique.schema.rules import sensitive
 
 _SUFFIXES: Final = (".yaml", ".yml", ".json")
 
@@ -33,6 +35,10 @@ class Project:
     def pipeline_names(self) -> list[str]:
         """The names of all pipelines, sorted; their files are not read."""
         return sorted(_files(self.root / "pipelines"))
+
+    def test_files(self) -> list[Path]:
+        """The files of tests beside the pipelines, sorted; they are not read."""
+        return sorted(_files(self.root / "pipelines" / "tests").values())
 
     def schema_names(self) -> list[str]:
         """The names of all schemas, sorted; their files are not read."""
@@ -112,6 +118,18 @@ class Project:
         versions, mistakes = self._schemas[name]
         found.add(mistakes)
         return versions
+
+
+def sensitive_fields(root: Path) -> frozenset[str] | None:
+    """Names and headers of every field that a schema of the project marks sensitive; None if one cannot be read."""
+    from pratique.specs.schema_files import load_schemas  # noqa: PLC0415 - pydantic
+
+    try:
+        schemas = [schema for path in _files(root / "schemas").values() for schema in load_schemas(path)]
+    except ConfigurationError:
+        return None
+    marked = (schema.field(name) for schema in schemas for name in sensitive(schema))
+    return frozenset(name for field in marked for name in (field.name, *field.headers))
 
 
 def _files(folder: Path) -> dict[str, Path]:

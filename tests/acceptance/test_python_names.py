@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,8 @@ import pytest
 from pratique.config_manager import ConfigManager
 from pratique.errors import SourceError
 from pratique.ingestion import CSVDataSource, DataIngestionPipeline
+from pratique.logging_config import ErrorTracker, LoggerSetup, setup_pipeline_logger
+from pratique.monitoring import PipelineMonitor
 from pratique.validation import DataQualityChecker, SchemaValidator
 
 USERS = """\
@@ -78,3 +82,52 @@ def test_a_pipeline_without_destination_returns_the_records(config: ConfigManage
     assert pipeline.counts == {"users": 3, "missing": 0}
     report = DataQualityChecker(config).check_quality(records)
     assert 0 <= report["quality_score"] <= 100
+
+
+def test_the_contract_runs_as_written(config: ConfigManager) -> None:
+    """The block of the contract, line by line, in a folder that has config/; what it promises is there afterwards."""
+    try:
+        logger = setup_pipeline_logger(config)
+        logger.info("Pipeline started")
+
+        tracker = ErrorTracker()
+        try:
+            raise ValueError("Invalid data format")  # noqa: TRY301
+        except Exception as e:  # noqa: BLE001
+            tracker.log_error(e, "data_validation", {"id": 123, "value": "bad"})
+            tracker.quarantine_record({"id": 123}, "validation_failed")
+        summary = tracker.get_error_summary()
+
+        monitor = PipelineMonitor()
+        collector = monitor.metrics_collector
+        collector.start_pipeline()
+        collector.record_ingestion("csv", success=True, duration=0.5)
+        collector.record_ingestion("api", success=True, duration=1.2)
+        collector.record_validation(valid=True)
+        collector.record_quality_score(94.5)
+        collector.end_pipeline()
+        health = monitor.check_health()
+        collector.export_metrics("metrics/run_20260210.json")
+
+        source = CSVDataSource(config, "data/users.csv")
+        records = list(source.ingest())
+        validator = SchemaValidator.from_file("schemas/users.yaml", config)
+        result = validator.validate(records[0])
+        pipeline = DataIngestionPipeline(config)
+        pipeline.add_source(source)
+        records = pipeline.run()
+        report = DataQualityChecker(config).check_quality(records)
+    finally:
+        LoggerSetup(config).close()
+    first = Path("logs/pipeline.log").read_text().splitlines()[0]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d - pipeline - INFO - Pipeline started", first)
+    assert summary["total_errors"] == 1
+    assert summary["error_types"] == {"ValueError": 1}
+    assert health["status"] == "healthy"
+    assert health["summary"]["records"]["success_rate_percent"] == 100
+    assert json.loads(Path("metrics/run_20260210.json").read_text())["quality"]["score"] == 94.5
+    assert result["valid"]
+    assert result["errors"] == []
+    assert len(records) == 3
+    assert 0 <= report["quality_score"] <= 100
+    assert Path(".pratique/quarantine/_manual").is_dir()

@@ -17,13 +17,13 @@ import pytest
 from click.testing import CliRunner, Result
 
 from pratique.cli.main import program
-from pratique.cli.pace import size
 from pratique.cli.problems import render_error
 from pratique.cli.progress import moving, told
 from pratique.cli.run import worst
 from pratique.cli.text import columns, middle, shown, table, wrapped
 from pratique.errors import ConfigurationError
 from pratique.events import LoadCommitted, RowsStaged, RunStarted, SourceIngested, SourceLanded, StageProgressed
+from pratique.events.event import size
 from pratique.ledger import open_ledger
 from pratique.model import Account, Cause, Marker, RunReport, SourceReport, Written
 from pratique.quarantine import Quarantine
@@ -139,7 +139,7 @@ def test_help_loads_nothing_heavy(tmp_path: Path) -> None:
     code = (
         "import sys\nsys.argv = ['pratique', '--help']\nfrom pratique.cli.main import main\n"
         "try:\n    main()\nexcept SystemExit:\n    pass\n"
-        "heavy = {'pydantic', 'duckdb', 'sqlglot', 'rich', 'pyarrow', 'numpy', 'yaml', 'sqlite3'} & set(sys.modules)\n"
+        "heavy = {'pydantic', 'duckdb', 'sqlglot', 'rich', 'pyarrow', 'numpy', 'yaml', 'sqlite3', 'structlog', 'logging'} & set(sys.modules)\n"
         "sys.exit(f'loaded: {heavy}' if heavy else 0)\n"
     )
     unmeasured = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
@@ -161,6 +161,8 @@ def test_help_loads_nothing_heavy(tmp_path: Path) -> None:
         ["quarantine", "list"],
         ["quarantine", "show"],
         ["quarantine", "export"],
+        ["metrics"],
+        ["health"],
         ["version"],
     ],
 )

@@ -222,13 +222,19 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]
         "pipelines/shop_daily.yaml": pipeline,
         "schemas/orders.yaml": orders,
         "schemas/a.yaml": "fields: {id: integer}\n",
+        "ids.csv": "id\n1\n",
         "orders.csv": FILES["in/orders.csv"],
+        "pipelines/orders.yaml": "sources: {orders: {path: ids.csv, schema: a}}\ndestination: {connection: warehouse}\n",
+        "pipelines/tests/orders.yaml": (
+            "pipeline: orders\ntests:\n"
+            "  - {name: a date that is none, given: {orders: [{id: x}]}, expect: {orders: {quarantined: [{id: x}]}}}\n"
+        ),
     }
     del files["pipelines/shop.yaml"]
     for name, text in files.items():
-        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).parent.mkdir(exist_ok=True, parents=True)
         (folder / name).write_text(text, encoding="utf-8")
-    run = json.loads(invoke("run", "--project", folder, "--json").stdout)["run_id"]
+    run = json.loads(invoke("run", "shop_daily", "--project", folder, "--json").stdout)["run_id"]
     held = invoke("quarantine", "show", "Q1", "--project", folder, "--json").stdout.splitlines()[0]
     return folder, {"7f3a91": run[:6], "0f3b9c5d7e21-88": json.loads(held)["id"]}
 
@@ -242,6 +248,12 @@ def test_the_examples_of_the_help_work(shop: tuple[Path, dict[str, str]], exampl
     done = shell(example.partition(" | jq")[0], folder)
     assert done.returncode == 0, done.stderr
     assert "error" not in done.stderr
+
+
+@pytest.mark.parametrize("words", [(), ("quarantine",), ("schema",), ("config",)], ids=str)
+def test_help_of_groups_fits(words: tuple[str, ...]) -> None:
+    """What lists commands fits 80 columns too."""
+    assert max(map(columns, invoke(*words, "--help").stdout.splitlines())) <= 80
 
 
 def test_alone_it_shows_the_way(project: Path, tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from pratique.cli.main import program
+from pratique.specs.json_schemas import KINDS
 
 ORDERS = """\
 version: 1
@@ -151,11 +152,13 @@ def test_a_schema_that_is_not_there_names_the_nearest() -> None:
 def test_json_schemas_are_written_for_editors(root: Path) -> None:
     """--write puts one file for each kind into the state folder, and says the first line by which editors find it."""
     printed = schema("json-schema", "--write").stdout
-    for kind, folder in (("pipeline", "pipelines"), ("schema", "schemas"), ("config", "config")):
+    for kind, folder in KINDS.items():
         path = root / ".pratique" / "json-schemas" / f"{kind}.json"
         assert json.loads(path.read_text()) == json.loads(schema("json-schema", kind).stdout)
-        line = f"# yaml-language-server: $schema=../.pratique/json-schemas/{kind}.json"
-        assert f"  {folder + '/*.yaml':16}   {line}\n" in printed
+        up = "../" * len(folder.split("/"))
+        line = f"# yaml-language-server: $schema={up}.pratique/json-schemas/{kind}.json"
+        assert f"  {folder + '/*.yaml':22}   {line}\n" in printed
+        (root / folder).mkdir(exist_ok=True)
         assert (root / folder / line.partition("$schema=")[2]).is_file()
     nothing = schema("json-schema")
     assert nothing.exit_code == 2

@@ -105,8 +105,9 @@ def test_a_wrong_secret_is_not_shown_in_the_message(folder, monkeypatch: pytest.
     with pytest.raises(ConfigurationError, match=r"\*\*\*") as caught:
         ConfigManager()
     assert "hunter2" not in f"{caught.value} {caught.value.hint} {caught.value.facts}"
-    monkeypatch.setenv("LEVEL_X", "ERROR")
-    assert ConfigManager().settings.logging.level == "ERROR"
+    folder.write({"config/default.yaml": "state: {path: '${STATE_X}'}\n"})
+    monkeypatch.setenv("STATE_X", "hunter2-state")
+    assert str(ConfigManager().settings.state.path) == "hunter2-state"
 
 
 def test_reload_takes_over_a_good_configuration_and_keeps_the_old_one_against_a_bad_one(folder) -> None:

@@ -7,8 +7,28 @@ import sys
 
 import pytest
 
-DRIVERS = ["duckdb", "pyarrow", "numpy", "sqlglot", "pydantic", "yaml", "rich", "sqlite3"]
-CHEAP = ["pratique", "pratique.errors", "pratique.failpoints", "pratique.model", "pratique.events", "pratique.schema"]
+DRIVERS = [
+    "duckdb",
+    "pyarrow",
+    "numpy",
+    "sqlglot",
+    "pydantic",
+    "yaml",
+    "rich",
+    "sqlite3",
+    "structlog",
+    "prometheus_client",
+]
+CHEAP = [
+    "pratique",
+    "pratique.errors",
+    "pratique.failpoints",
+    "pratique.model",
+    "pratique.events",
+    "pratique.schema",
+    "pratique.monitoring",
+    "pratique.measures",
+]
 
 
 def loaded_by(statement: str) -> set[str]:

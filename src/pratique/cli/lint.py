@@ -59,7 +59,7 @@ def command(
     root: Path | None,
     color: str,
 ) -> None:
-    """Find every mistake in config/, pipelines/ and schemas/, without touching any data.
+    """Find every mistake in config/, pipelines/, pipelines/tests/ and schemas/, without touching any data.
 
     The files are read as a run reads them, in every environment. Secrets that are not set are warnings.
     """

@@ -18,9 +18,12 @@ _COMMANDS: Final[dict[str, tuple[str, str]]] = {  # name -> (module:attribute, w
     "run": ("pratique.cli.run:run", "Run pipelines: read, judge, load or quarantine, account."),
     "runs": ("pratique.cli.runs:runs", "List the latest runs, or show one in full."),
     "lint": ("pratique.cli.lint:command", "Find every mistake in a project's files, and say how to mend it."),
+    "test": ("pratique.cli.test:command", "Run the tests beside the pipelines: given these records, expect these."),
     "config": ("pratique.cli.config:config", "Show the merged settings and pipelines, and where each value stands."),
     "schema": ("pratique.cli.schema:schema", "Show and compare schemas; write JSON Schemas for editors."),
     "quarantine": ("pratique.cli.quarantine:quarantine", "List, show and export the records that were held."),
+    "health": ("pratique.cli.health:health", "Say whether the latest runs are healthy; the exit code says it too."),
+    "metrics": ("pratique.cli.metrics:metrics", "Print what all runs measured, as JSON or for Prometheus."),
     "completion": ("pratique.cli.completion:completion", "Print the script that lets a shell complete commands."),
     "version": ("pratique.cli.version:version", "Print the versions of Pratique and of what it stands on."),
 }
@@ -30,10 +33,12 @@ Examples:
   pratique run shop_daily --env prod    one pipeline with the settings of prod
   pratique run shop_daily --dry-run     judge and report, write nothing
   pratique quarantine list              what is held, by cause
-  pratique lint                         every mistake in the files of the project
+  pratique lint                         every mistake in the files
+  pratique test                         the tests in pipelines/tests/
 \b
-Exit codes: 0 done, 1 the gate failed, 2 configuration, 3 source, 4 destination,
-5 internal, 6 already running, 7 interrupted (run again), 8 partial.
+Exit codes: 0 done, 1 the gate failed, 2 configuration, 3 source,
+4 destination, 5 internal, 6 already running, 7 interrupted (run again),
+8 partial.
 \b
 Completion for bash (likewise zsh, fish):
   eval "$(pratique completion bash)"

@@ -7,20 +7,10 @@ from typing import Final
 from pratique.cli.account import count
 from pratique.cli.report import duration
 from pratique.cli.text import columns
+from pratique.events.event import size
 from pratique.gauge import Amount
 
-_UNITS: Final = ("B", "kB", "MB", "GB", "TB")
 _SECONDS_MIN: Final = 1.0  # Limit: a rate over less time jumps
-
-
-def size(number: int) -> str:
-    """Give a number of bytes in the largest decimal unit that leaves a digit before the point."""
-    value = float(number)
-    for unit in _UNITS[:-1]:
-        if value < 1000:  # noqa: PLR2004 - from one decimal unit to the next
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1000
-    return f"{value:.1f} {_UNITS[-1]}"
 
 
 def _short(rate: float) -> str:

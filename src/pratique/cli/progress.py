@@ -4,32 +4,24 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from pratique.cli.account import count, rows
 from pratique.cli.console import Console
-from pratique.cli.pace import pace, size
-from pratique.cli.report import SHORT_ID, duration
+from pratique.cli.pace import pace
 from pratique.cli.signals import stop
 from pratique.cli.text import columns, shown
 from pratique.events import (
     Emit,
+    ErrorRaised,
     Event,
-    FileHeld,
-    LoadCommitted,
-    LoadRetried,
-    QuarantineWritten,
-    RowsStaged,
-    RunReconciled,
-    RunStarted,
+    RunFinished,
     SourceEvent,
     SourceFailed,
     SourceIngested,
-    SourceLanded,
     SourceSkipped,
     StageProgressed,
 )
@@ -38,56 +30,15 @@ from pratique.gauge import gauge
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
+# What the report or the error message says better, right after.
+_SAID_ELSEWHERE: Final = (RunFinished, ErrorRaised, StageProgressed)
+
 _EVERY_SECONDS: Final = 5.0  # Limit: a log of a long run stays readable
 
 
 def told(event: Event) -> str:
     """Say an event in a few words; nothing for events that are only steps on the way."""
-    words = _WORDS.get(type(event))
-    return words(event) if words else ""
-
-
-def _landed(event: SourceLanded) -> str:
-    files = f"{count(event.files)} file{'s' if event.files != 1 else ''}"
-    known = f", {count(event.files_known)} loaded before" if event.files_known else ""
-    return f"landed {files}, {count(event.records)} records, {size(event.size_bytes)}{known}{_took(event.seconds)}"
-
-
-def _staged(event: RowsStaged) -> str:
-    skipped = count(sum(event.skipped.values()))
-    split = f"{count(event.good)} good, {count(event.quarantined)} to quarantine, {skipped} skipped"
-    return f"judged {count(event.read)}: {split}{_took(event.seconds)}"
-
-
-def _reconciled(event: RunReconciled) -> str:
-    if not event.recovered and not event.abandoned:
-        return ""
-    loads, runs = len(event.recovered), len(event.abandoned)
-    return f"after earlier runs that were killed: committed loads put on the ledger {loads}, runs without any {runs}"
-
-
-def _failed(event: SourceFailed) -> str:
-    problem = event.report.problem
-    return f"{event.report.outcome.upper()}{': ' + shown(problem.message) if problem else ''}"
-
-
-_WORDS: Final[Mapping[type[Event], Callable[[Any], str]]] = {
-    RunStarted: lambda event: f"run {event.run_id[:SHORT_ID]} started ({shown(event.environment)})",
-    RunReconciled: _reconciled,
-    SourceLanded: _landed,
-    FileHeld: lambda event: f"held {shown(event.file)}: {shown(event.reason)}",
-    RowsStaged: _staged,
-    QuarantineWritten: lambda event: f"quarantined {rows(event.segment.records)}{_took(event.seconds)}",
-    LoadRetried: lambda event: f"attempt {event.attempt} left no trace, again: {shown(event.problem.message)}",
-    LoadCommitted: lambda event: f"loaded {rows(event.account.loaded)} into {shown(event.table)}{_took(event.seconds)}",
-    SourceIngested: lambda event: "unchanged: nothing new" if event.report.outcome == "unchanged" else "",
-    SourceFailed: _failed,
-    SourceSkipped: lambda event: f"not run: its parent {shown(event.parent)} failed",
-}
-
-
-def _took(seconds: float) -> str:
-    return f" ({duration(seconds)})" if seconds else ""
+    return "" if isinstance(event, _SAID_ELSEWHERE) else shown(event.message())
 
 
 @contextmanager

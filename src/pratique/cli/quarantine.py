@@ -110,7 +110,8 @@ def listing(causes: list[HeldCause], console: Console) -> Iterator[str]:
         if not beside:
             yield from hanging(indent, message, console.width)
         where = places(Cause(cause.rule, cause.field, cause.message, cause.records, cause.places))
-        since = f"since {_moment(cause.since)}, run {shown(cause.since_run[:SHORT_ID])}"
+        run = f", run {shown(cause.since_run[:SHORT_ID])}" if cause.since_run else ""  # none: held by hand
+        since = f"since {_moment(cause.since)}{run}"
         yield from hanging(indent, " · ".join(text for text in (where, since) if text), console.width)
 
 

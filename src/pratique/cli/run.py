@@ -16,7 +16,6 @@ from pratique.cli.progress import lines, moving, silence
 from pratique.cli.report import render
 from pratique.errors import ConfigurationError, PratiqueError
 from pratique.ledger import report_to_json
-from pratique.monitoring.bus import Bus
 from pratique.project import Project
 
 # Of several pipelines the failure that needs a person most decides: ours, then configuration, destination, source,
@@ -104,13 +103,14 @@ def _run_one(
 ) -> int:
     """Run one pipeline and tell about it; an error that stops it before it begins is told in the same place."""
     from pratique.ingestion import run_pipeline  # noqa: PLC0415 - pydantic: 0.3 s that --help and completion do without
+    from pratique.logging_config import LoggerSetup  # noqa: PLC0415 - likewise
 
-    display = silence() if as_json or quiet else moving() if sys.stderr.isatty() else lines(console)
-    bus = Bus()
+    logged = project.config.settings.logging.format == "json"  # then stderr is the log's, for machines
+    display = silence() if as_json or quiet or logged else moving() if sys.stderr.isatty() else lines(console)
     try:
-        with display as show:
-            bus.subscribe(show)
-            report = run_pipeline(project, name, emit=bus.emit, dry_run=dry_run, strict=strict)
+        # A dry run leaves no trace: it writes no log file.
+        with LoggerSetup(project.config, console=logged, file=not dry_run), display as show:
+            report = run_pipeline(project, name, emit=show, dry_run=dry_run, strict=strict)
     except PratiqueError as error:
         if as_json:
             console.err(to_json(problem(error, pipeline=name)))

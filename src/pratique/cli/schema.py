@@ -236,7 +236,7 @@ Examples:
   pratique schema json-schema pipeline
   pratique schema json-schema --write   all of them, into the state folder""",
 )
-@click.argument("kind", required=False, type=click.Choice(["pipeline", "schema", "config"]))
+@click.argument("kind", required=False, type=click.Choice(["pipeline", "schema", "config", "tests"]))
 @click.option("--write", is_flag=True, help="Write all of them into the state folder, and say how editors find them.")
 @project_options
 def json_schema_(*, kind: str | None, write: bool, environment: str | None, root: Path | None, color: str) -> None:
@@ -248,7 +248,7 @@ def json_schema_(*, kind: str | None, write: bool, environment: str | None, root
         if kind is None:
             every = f"pratique schema json-schema --write{typed_options(environment, root)}"
             raise ConfigurationError(
-                "of which kind of file? pipeline, schema or config",
+                "of which kind of file? pipeline, schema, config or tests",
                 hint=f"pratique schema json-schema pipeline; for all of them: {every}",
             )
         console.out(json.dumps(json_schema(cast(Kind, kind)), ensure_ascii=False, indent=2))
@@ -261,4 +261,4 @@ def json_schema_(*, kind: str | None, write: bool, environment: str | None, root
         path = folder / f"{name}.json"
         path.write_text(json.dumps(json_schema(name), ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
         relative = os.path.relpath(path, config.root / place)
-        console.out(f"  {left(f'{place}/*.yaml', 16)}   # yaml-language-server: $schema={relative}")
+        console.out(f"  {left(f'{place}/*.yaml', 22)}   # yaml-language-server: $schema={relative}")

@@ -2,6 +2,7 @@
 
 from pratique.ingestion.pipeline import DataIngestionPipeline
 from pratique.ingestion.run import run_pipeline
+from pratique.ingestion.telling import current, replayed
 from pratique.sources.csv_source import CSVDataSource
 
-__all__ = ["CSVDataSource", "DataIngestionPipeline", "run_pipeline"]
+__all__ = ["CSVDataSource", "DataIngestionPipeline", "current", "replayed", "run_pipeline"]

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from pratique.config_manager import ConfigManager
-from pratique.errors import ConfigurationError, PratiqueError, SourceError, StateError
-from pratique.ingestion.run import run_pipeline
+from pratique.errors import ConfigurationError, PratiqueError, SourceError, StateError, stack_trace
+from pratique.events import Emit, ErrorRaised, IngestionRecorded
+from pratique.ingestion.run import run_pipeline, silent
+from pratique.ingestion.story import problem_of
+from pratique.ingestion.telling import Telling
+from pratique.monitoring.metrics import BY_HAND
 from pratique.project import Project
+from pratique.secrets import hide_secrets
 from pratique.sources.csv_source import CSVDataSource
 
 
@@ -17,11 +23,14 @@ class DataIngestionPipeline:
     With a `name`, `run()` does what `pratique run NAME` does and returns its RunReport. Without one, nothing is
     recorded or written: `run()` returns the records of all added sources as `ingest()` yields them, values as text as
     read; `errors` then holds the sources that failed, the others carry on, and `counts` the records of each.
+
+    `emit` hears what happens, such as `MetricsCollector().observe`; it cannot fail a run.
     """
 
-    def __init__(self, config: ConfigManager, name: str | None = None) -> None:
+    def __init__(self, config: ConfigManager, name: str | None = None, *, emit: Emit | None = None) -> None:
         self._config = config
         self._name = name
+        self._emit = emit or silent
         self._sources: list[CSVDataSource] = []
         self.errors: dict[str, PratiqueError] = {}
         self.counts: dict[str, int] = {}
@@ -42,12 +51,14 @@ class DataIngestionPipeline:
         records: what does not fit is refused, not cut off.
         """
         if self._name is not None:
-            return run_pipeline(Project(self._config.root, self._config.environment), self._name)
+            project = Project(self._config.root, self._config.environment)
+            return run_pipeline(project, self._name, emit=self._emit)
         limit = self._config.settings.limits.records_in_memory_max
         records: list[dict[str, Any]] = []
         self.errors, self.counts = {}, {}
+        bus = Telling(self._emit).bus
         for source in self._sources:
-            before = len(records)
+            before, began = len(records), time.monotonic()
             try:
                 for record in source.ingest():
                     if len(records) >= limit:
@@ -60,7 +71,19 @@ class DataIngestionPipeline:
             except SourceError as error:
                 del records[before:]
                 self.errors[source.name] = error
+                told = {"problem": problem_of(error), "trace": hide_secrets(stack_trace(error))}
+                bus.emit(ErrorRaised(pipeline=BY_HAND, run_id="", source=source.name, **told))
             self.counts[source.name] = len(records) - before
+            bus.emit(
+                IngestionRecorded(
+                    pipeline=BY_HAND,
+                    run_id="",
+                    source=source.name,
+                    success=source.name not in self.errors,
+                    records=self.counts[source.name],
+                    seconds=time.monotonic() - began,
+                )
+            )
         if self.errors and len(self.errors) == len(self._sources):
             raise next(iter(self.errors.values()))
         return records

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,19 +14,23 @@ from pratique.destinations import open_destination
 from pratique.destinations.base import Destination
 from pratique.engines import open_engine
 from pratique.engines.base import Engine
-from pratique.errors import InterruptedRunError, PratiqueError
-from pratique.events import Emit, Event, RunFinished, RunStarted
-from pratique.ingestion.story import PipelineRun, now, problem_of
+from pratique.errors import InterruptedRunError, PratiqueError, stack_trace
+from pratique.events import Emit, ErrorRaised, Event, ObserversFailed, RunFinished, RunStarted
+from pratique.ingestion.story import Gate, PipelineRun, ask_gate, now, problem_of
+from pratique.ingestion.telling import Telling
 from pratique.ledger import open_ledger
+from pratique.ledger.base import Ledger
 from pratique.model import Problem, RunOutcome, RunReport, SourceReport
+from pratique.planning import Pipeline
 from pratique.project import Project
 from pratique.quarantine import Quarantine
+from pratique.secrets import hide_secrets
 from pratique.sources import ReadLimits
 from pratique.specs.settings import LimitsSpec
 from pratique.workspace import workspace
 
 
-def _silent(_: Event) -> None:
+def silent(_: Event) -> None:
     """Nobody listens."""
 
 
@@ -49,7 +54,7 @@ def run_pipeline(
     project: Project,
     name: str,
     *,
-    emit: Emit = _silent,
+    emit: Emit = silent,
     dry_run: bool = False,
     strict: bool = False,
     destination: Destination | None = None,
@@ -61,6 +66,21 @@ def run_pipeline(
     leaves no trace. `strict` makes quarantined records exit code 1. Stopped by KeyboardInterrupt, it reports what was
     committed, exit code 7. `destination` stands in for the one that the pipeline names (for connectors under test).
     """
+    telling = Telling(emit)
+    try:
+        return _run(project, name, telling, dry_run=dry_run, strict=strict, destination=destination)
+    except PratiqueError as error:  # there is no run that could tell of it
+        told = ErrorRaised(
+            pipeline=name, run_id="", source="", problem=problem_of(error), trace=hide_secrets(stack_trace(error))
+        )
+        telling.bus.emit(told)
+        raise
+
+
+def _run(
+    project: Project, name: str, telling: Telling, *, dry_run: bool, strict: bool, destination: Destination | None
+) -> RunReport:
+    """The run, with everybody listening."""
     pipeline = project.pipeline(name)
     settings = project.config.settings
     limits = settings.limits
@@ -71,9 +91,40 @@ def run_pipeline(
         lock_timeout_seconds=limits.lock_timeout_seconds,
         name=pipeline.destination.name,
     )
+    with closing(open_ledger(state / "ledger.sqlite")) as ledger:
+        textfile = settings.monitoring.textfile
+        return run_planned(
+            pipeline,
+            destination,
+            ledger,
+            state,
+            limits,
+            telling=telling,
+            textfile=project.config.root / textfile if textfile else None,
+            dry_run=dry_run,
+            strict=strict,
+        )
+
+
+def run_planned(
+    pipeline: Pipeline,
+    destination: Destination,
+    ledger: Ledger,
+    state: Path,
+    limits: LimitsSpec,
+    *,
+    telling: Telling | None = None,
+    textfile: Path | None = None,
+    dry_run: bool = False,
+    strict: bool = False,
+    asked: Gate = ask_gate,
+) -> RunReport:
+    """Run a checked pipeline once, as `run_pipeline` does, with its state in `state` and its gate asked by `asked`.
+
+    Without `telling` nobody hears of it, the log neither.
+    """
+    telling = telling or Telling(silent, logged=False)
     with ExitStack() as stack:
-        ledger = open_ledger(state / "ledger.sqlite")
-        stack.callback(ledger.close)
         folder = stack.enter_context(workspace(state / "tmp"))
         handle = (
             None
@@ -89,14 +140,20 @@ def run_pipeline(
             Quarantine(state / "quarantine", ledger),
             _read_limits(limits),
             folder,
-            emit,
+            telling.bus.emit,
             handle.run_id if handle else uuid.uuid4().hex,
             handle.started_at if handle else datetime.now(UTC),
             handle,
+            asked,
         )
         report = _told_run(run, strict=strict)
+        if telling.bus.failures:
+            run.tell(ObserversFailed, failures=telling.bus.failures)
+            untold = f"{telling.bus.failures:,} events could not be told to everybody who listens"
+            report = replace(report, notices=(*report.notices, untold))
         if handle:
             handle.finish(report)
+            telling.remember(ledger, textfile)
         run.tell(RunFinished, report=report)
         return report
 
@@ -141,12 +198,17 @@ def _told_run(run: PipelineRun, *, strict: bool) -> RunReport:
         run.sources()
     except PratiqueError as error:
         problem, outcome, code = problem_of(error), "failed", error.exit_code
+        run.tell(ErrorRaised, source="", problem=problem, trace=hide_secrets(stack_trace(error)))
     except KeyboardInterrupt:
         stopped = InterruptedRunError(
             "the run was told to stop; what was committed stays",
             hint=f"pratique run {pipeline.name} --env {pipeline.environment} goes on from there",
         )
         problem, outcome, code = problem_of(stopped), "interrupted", stopped.exit_code
+    except Exception as error:
+        unforeseen = Problem("internal", f"unexpected {type(error).__name__}", gravity="critical")
+        run.tell(ErrorRaised, source="", problem=unforeseen, trace=hide_secrets(stack_trace(error)))
+        raise
     reports = tuple(run.reports[plan.name] for plan in pipeline.sources if plan.name in run.reports)
     if outcome is None:
         outcome, code = _outcome(reports, strict=strict)

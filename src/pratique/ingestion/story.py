@@ -18,6 +18,8 @@ from pratique.errors import (
     GateError,
     PratiqueError,
     SourceError,
+    gravity,
+    stack_trace,
 )
 from pratique.events import (
     Emit,
@@ -35,6 +37,7 @@ from pratique.events import (
     StageProgressed,
 )
 from pratique.ingestion.beside import beside
+from pratique.ingestion.positions import loads_before, position, replaced_loads
 from pratique.ingestion.progress import Progress
 from pratique.ledger.base import RunHandle
 from pratique.model import (
@@ -44,7 +47,6 @@ from pratique.model import (
     Landed,
     Lookup,
     Marker,
-    Position,
     Problem,
     Segment,
     SourceReport,
@@ -62,6 +64,8 @@ from pratique.secrets import hide_secrets
 from pratique.sources import ReadLimits, open_source
 from pratique.sources.base import Source
 
+Gate = Callable[[SourcePlan, Tally], tuple[str, ...]]
+
 # Limit: how often a load is judged anew because another pipeline committed into its table meanwhile.
 JUDGED_AGAIN_MAX: Final = 5
 
@@ -71,10 +75,20 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
+def ask_gate(plan: SourcePlan, tally: Tally) -> tuple[str, ...]:
+    """Every reason why a load of this source must not be published."""
+    return gate(plan.schema, tally, plan.max_share)
+
+
 def problem_of(error: PratiqueError) -> Problem:
     """The error as the report, the ledger and whoever listens may keep it."""
     message, hint, where = hide_secrets([error.message, error.hint, error.where])
-    return Problem(error.code, message, hint, where, error.exit_code)
+    return Problem(error.code, message, hint, where, error.exit_code, gravity(error))
+
+
+def _since(began: float) -> float:
+    """Seconds since then."""
+    return round(time.monotonic() - began, 3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +116,7 @@ class PipelineRun:
     run_id: str
     started_at: datetime
     handle: RunHandle | None  # None: a dry run, which leaves no trace
+    asked: Gate = ask_gate  # a test of a pipeline asks in its own way
     markers: list[Marker] = field(default_factory=list)
     progress: dict[str, Progress] = field(default_factory=dict)
     reports: dict[str, SourceReport] = field(default_factory=dict)
@@ -128,13 +143,16 @@ class PipelineRun:
                 if self.progress.get(
                     plan.name, Progress()
                 ).tallies:  # what it has loaded so far stays, and stands on the account
-                    problem = Problem("interrupted", "stopped before all of its files were loaded", exit_code=7)
+                    told = "stopped before all of its files were loaded"
+                    problem = Problem("interrupted", told, exit_code=7, gravity="transient")
                     self.reports[plan.name] = self._report(plan, "failed", problem, began)
+                    self.tell(SourceFailed, source=plan.name, report=self.reports[plan.name])
                 raise
             except PratiqueError as error:
                 outcome = "gated" if isinstance(error, GateError) else "failed"
                 self.reports[plan.name] = self._report(plan, outcome, problem_of(error), began)
-                self.tell(SourceFailed, source=plan.name, report=self.reports[plan.name])
+                trace = hide_secrets(stack_trace(error))
+                self.tell(SourceFailed, source=plan.name, report=self.reports[plan.name], trace=trace)
             else:
                 outcome = "loaded" if self.progress[plan.name].tallies else "unchanged"
                 self.reports[plan.name] = self._report(plan, outcome, None, began)
@@ -159,7 +177,7 @@ class PipelineRun:
             continue
         for landed, error in progress.refused[1:]:
             for file in landed.files:
-                progress.held.setdefault(file.version.name, HeldFile(file.version, error.message, error.hint))
+                self._hold(plan, progress, HeldFile(file.version, error.message, error.hint))
         for _, error in progress.refused[:1]:
             raise error
         if progress.held and not progress.tallies and not progress.known:
@@ -174,15 +192,15 @@ class PipelineRun:
         durable before the commit, the commit before the ledger (Invariant 3).
         """
         self.tell(StageProgressed, source=plan.name, stage="landing")
-        landed = source.land(self._position(plan, progress))  # Invariant 1: immutable, fingerprinted, counted
+        began = time.monotonic()
+        landed = source.land(
+            position(self.markers, plan, progress.aside)
+        )  # Invariant 1: immutable, fingerprinted, counted
         failpoints.hit("source.landed")
         mine = progress.loaded.union(version.name for version in progress.aside)
         progress.known.update((version.name, None) for version in landed.skipped if version.name not in mine)
-        for held in (
-            replace(file, reason=hide_secrets(file.reason), hint=hide_secrets(file.hint)) for file in landed.held
-        ):
-            if progress.held.setdefault(held.version.name, held) is held:
-                self.tell(FileHeld, source=plan.name, file=held.version.name, reason=held.reason, hint=held.hint)
+        for held in landed.held:
+            self._hold(plan, progress, held)
         if not landed.files:
             return False
         self.notices.update(dict.fromkeys(landed.notices))
@@ -194,6 +212,8 @@ class PipelineRun:
             size_bytes=sum(file.version.size for file in landed.files),
             files_known=len(landed.skipped),
             files_held=len(landed.held),
+            seconds=_since(began),
+            source_type=plan.type,
         )
         try:
             self._judged_again(self._described(plan, landed), progress)
@@ -208,6 +228,12 @@ class PipelineRun:
         progress.aside += [file.version for file in landed.files]
         return landed.more
 
+    def _hold(self, plan: SourcePlan, progress: Progress, file: HeldFile) -> None:
+        """Set a file aside, and tell of it once."""
+        held = replace(file, reason=hide_secrets(file.reason), hint=hide_secrets(file.hint))
+        if progress.held.setdefault(held.version.name, held) is held:
+            self.tell(FileHeld, source=plan.name, file=held.version.name, reason=held.reason, hint=held.hint)
+
     def _judged_again(self, load: _Load, progress: Progress) -> None:
         """Judge and load, anew if another pipeline committed into the table meanwhile."""
         for again in range(1, JUDGED_AGAIN_MAX):
@@ -219,7 +245,7 @@ class PipelineRun:
         return self._load(load, progress)
 
     def _described(self, plan: SourcePlan, landed: Landed) -> _Load:
-        replaced = self._replaced(plan, landed)
+        replaced = replaced_loads(self.markers, plan, landed)
         corrected = plan.on_new_version if replaced else None
         target = Target(
             table=plan.table,
@@ -231,7 +257,7 @@ class PipelineRun:
             parents=plan.reference_tables,
         )
         versions = (file.version for file in landed.files)
-        after = replaced or self._before(plan)  # part of its id, so that A, B, A are three loads
+        after = replaced or loads_before(self.markers, plan)  # part of its id, so that A, B, A are three loads
         identity = load_id(self.pipeline.name, plan.name, plan.table, target.disposition, versions, after)
         return _Load(plan, landed, Stamp(plan.name, self.run_id, identity, self.started_at), target, now())
 
@@ -239,6 +265,7 @@ class PipelineRun:
         """Judge a load and make it true; a dry run stops before anything has an effect."""
         source = load.plan.name
         self.tell(StageProgressed, source=source, stage="judging")
+        began = time.monotonic()
         lookup = self.destination.lookup()
         schema = load.plan.schema if self.handle else self._judged_dry(load.plan)
         with _closing(self.engine.stage(load.landed, schema, load.target, load.stamp, lookup)) as staged:
@@ -253,6 +280,7 @@ class PipelineRun:
                 quarantined=tally.quarantined,
                 skipped=tally.skipped,
                 quality=tally.quality()[0],
+                seconds=_since(began),
             )
             accounting.balance(load.landed, tally)  # Invariant 6
             self._gate(load, staged, progress)  # Invariant 2
@@ -260,6 +288,7 @@ class PipelineRun:
             if self.handle is None:
                 progress.settled(tally, Written(tally.good), self._causes(load, staged))
                 return
+            began = time.monotonic()
             marker = self._commit(load, staged, lookup, self.handle.attempt(load.stamp.load_id, source))
         self.markers.append(marker)
         self.handle.record(marker)  # Invariant 3: the ledger comes after the commit
@@ -272,6 +301,7 @@ class PipelineRun:
             table=marker.table,
             account=marker.account,
             written=marker.written,
+            seconds=_since(began),
         )
 
     def _judged_dry(self, plan: SourcePlan) -> Schema:
@@ -339,7 +369,7 @@ class PipelineRun:
 
     def _gate(self, load: _Load, staged: Staged, progress: Progress) -> None:
         """Refuse a load that is not good enough; what was found stays as evidence in the report."""
-        reasons = gate(load.plan.schema, staged.tally, load.plan.max_share)
+        reasons = self.asked(load.plan, staged.tally)
         if not reasons:
             return
         progress.evidence.append(staged.tally)
@@ -371,45 +401,6 @@ class PipelineRun:
             attempt=attempt,
         )
         return self.quarantine.write(self.pipeline.name, load.stamp.load_id, attempt, _while(go_on, records))
-
-    def _mine(self, plan: SourcePlan) -> list[Marker]:
-        """The loads of a source whose rows are in its table: those since, and with, its newest replace."""
-        table = plan.table.casefold()
-        mine = [marker for marker in self.markers if marker.source == plan.name and marker.table.casefold() == table]
-        replaces = [at for at, marker in enumerate(mine) if marker.disposition == "replace"]
-        return mine[replaces[-1] :] if replaces else mine
-
-    def _position(self, plan: SourcePlan, progress: Progress) -> Position:
-        """Where the source stands, by the markers alone (Invariant 4), and what this run has set aside."""
-        mine = self._mine(plan)
-        latest = mine[-1].files if mine else ()
-        versions = [version for marker in mine for version in marker.files] + progress.aside
-        if plan.on_new_version == "replace":  # of a file's contents only the newest is in the table
-            return Position(tuple({version.name: version for version in versions}.values()), latest)
-        return Position(tuple(reversed(dict.fromkeys(reversed(versions)))), latest)
-
-    def _replaced(self, plan: SourcePlan, landed: Landed) -> tuple[str, ...]:
-        """Ids of the loads of which corrected files take the place.
-
-        Refused where `on_new_version: replace` would have to tell a file's rows from those of others in its load.
-        """
-        newest = {version.name: marker for marker in self._mine(plan) for version in marker.files}
-        replaced = {name: newest[name] for name in landed.supersedes if name in newest}
-        for name, marker in replaced.items():
-            others = len(marker.files) - 1
-            if others and plan.on_new_version == "replace":
-                raise SourceError(
-                    f"its rows were loaded together with {others} other files and cannot be told apart",
-                    where=name,
-                    hint="set on_new_version: replace before the first load, or reload the source with write: replace",
-                )
-        return tuple(dict.fromkeys(marker.load_id for marker in replaced.values()))
-
-    def _before(self, plan: SourcePlan) -> tuple[str, ...]:
-        """Id of the load after which its table began anew, if there is one: a replace."""
-        mine = self._mine(plan)
-        before = mine[-1:] if plan.write == "replace" else [item for item in mine[:1] if item.disposition == "replace"]
-        return tuple(marker.load_id for marker in before)
 
     @staticmethod
     def _account(progress: Progress, tally: Tally, written: Written, outcome: str) -> Account | None:
@@ -446,7 +437,7 @@ class PipelineRun:
             held=tuple(progress.held.values()),
             newest=judged.newest,
             problem=problem,
-            seconds=round(time.monotonic() - began, 3),
+            seconds=_since(began),
         )
 
 

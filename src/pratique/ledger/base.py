@@ -8,6 +8,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import Protocol, Self
 
+from pratique.measures import Sample
 from pratique.model import Marker, RunReport
 
 
@@ -17,6 +18,33 @@ class Reconciled:
 
     recovered: tuple[str, ...] = ()
     abandoned: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MetricPoint:
+    """What one source did in one run, or (`span` day) in all runs of one day; `at` is the start, UTC, ISO 8601.
+
+    `seconds_…` are of single runs; `quality` is the mean score, None where nothing was scored.
+    """
+
+    pipeline: str
+    source: str
+    at: str
+    span: str
+    run_id: str
+    runs: int
+    failures: int
+    read: int
+    loaded: int
+    quarantined: int
+    skipped: int
+    quality: float | None
+    seconds_avg: float
+    seconds_min: float
+    seconds_max: float
+    seconds_p50: float
+    seconds_p95: float
+    seconds_p99: float
 
 
 class RunHandle(Protocol):
@@ -76,6 +104,34 @@ class Ledger(Protocol):
 
     def loads(self, pipeline: str | None = None, run_id: str | None = None) -> list[Marker]:
         """Committed loads, oldest first: all that people may see of the quarantine."""
+        ...
+
+    def keep(self, marker: Marker) -> None:
+        """Put on the ledger what no run has loaded: records of the reserved pipeline, held by hand."""
+        ...
+
+    def active(self) -> list[RunReport]:
+        """Runs that are at work: their processes live."""
+        ...
+
+    def unmeasured(self) -> list[RunReport]:
+        """Runs that ended, also by a crash, and that `measure` has not seen; oldest first, a thousand at most."""
+        ...
+
+    def measure(self, report: RunReport, samples: Iterable[Sample]) -> None:
+        """Add what a run measured to the totals, and its sources to the history; the same run twice counts once."""
+        ...
+
+    def thin(self) -> None:
+        """Keep every run of 7 days in the history, before that one point a day for each source, 90 days in all."""
+        ...
+
+    def totals(self) -> list[Sample]:
+        """What all runs measured together: counters and histograms as sums, gauges as of the last run."""
+        ...
+
+    def history(self, pipeline: str | None = None, since: str = "") -> list[MetricPoint]:
+        """Points of the history from `since` (UTC, ISO 8601) on, oldest first."""
         ...
 
     def close(self) -> None:

@@ -37,4 +37,37 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         "CREATE INDEX loads_by_pipeline ON loads (pipeline, committed_at, sequence)",
         "CREATE INDEX loads_by_run ON loads (run_id)",
     ),
+    (
+        "ALTER TABLE runs ADD COLUMN measured INTEGER NOT NULL DEFAULT 0",
+        "CREATE INDEX runs_unmeasured ON runs (started_at) WHERE measured = 0",
+        """CREATE TABLE metric_totals (
+            name TEXT NOT NULL,
+            attributes TEXT NOT NULL,
+            part TEXT NOT NULL,
+            value REAL NOT NULL,
+            PRIMARY KEY (name, attributes, part)
+        ) WITHOUT ROWID""",
+        """CREATE TABLE metric_points (
+            pipeline TEXT NOT NULL,
+            source TEXT NOT NULL,
+            at TEXT NOT NULL,
+            span TEXT NOT NULL,
+            run_id TEXT NOT NULL,
+            runs INTEGER NOT NULL,
+            failures INTEGER NOT NULL,
+            read INTEGER NOT NULL,
+            loaded INTEGER NOT NULL,
+            quarantined INTEGER NOT NULL,
+            skipped INTEGER NOT NULL,
+            quality REAL,
+            seconds_avg REAL NOT NULL,
+            seconds_min REAL NOT NULL,
+            seconds_max REAL NOT NULL,
+            seconds_p50 REAL NOT NULL,
+            seconds_p95 REAL NOT NULL,
+            seconds_p99 REAL NOT NULL,
+            PRIMARY KEY (pipeline, source, at, run_id)
+        ) WITHOUT ROWID""",
+        "CREATE INDEX metric_points_by_age ON metric_points (span, at)",
+    ),
 )

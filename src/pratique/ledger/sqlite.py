@@ -19,15 +19,19 @@ from typing import Self
 
 from pratique import failpoints
 from pratique.errors import ConfigurationError, InternalError, StateError
-from pratique.ledger.base import Reconciled
+from pratique.ledger import history
+from pratique.ledger.base import MetricPoint, Reconciled
 from pratique.ledger.disk import private_file, private_folder, sync_folder
 from pratique.ledger.lock import PipelineLock, holder, lock_path
 from pratique.ledger.migrations import MIGRATIONS
 from pratique.ledger.reports import rebuilt, report_from_json, report_to_json, settled
+from pratique.measures import Sample
 from pratique.model import Marker, RunReport, SourceReport
 
 # Limit: a writer waits this long for others; their transactions take milliseconds.
 _BUSY_SECONDS = 10.0
+# Limit: runs that are measured at a time; more than one is there only after a crash, or of an older Pratique.
+_UNMEASURED_MAX = 1000
 _SHOWN = 6  # digits of a run id that people see
 
 
@@ -119,6 +123,45 @@ class SqliteLedger:
             (pipeline, run_id),
         )
         return [Marker.from_json(text) for (text,) in rows]
+
+    def keep(self, marker: Marker) -> None:
+        """See `Ledger.keep`."""
+        with self.transaction() as connection:
+            put_load(connection, marker)
+
+    def active(self) -> list[RunReport]:
+        """See `Ledger.active`."""
+        rows = self._read("SELECT report FROM runs WHERE outcome = 'running' ORDER BY started_at", ())
+        known = (self._as_known(report_from_json(text)) for (text,) in rows)
+        return [report for report in known if report.outcome == "running"]
+
+    def unmeasured(self) -> list[RunReport]:
+        """See `Ledger.unmeasured`."""
+        rows = self._read(
+            "SELECT report FROM runs WHERE measured = 0 AND outcome <> 'running' ORDER BY started_at LIMIT ?",
+            (_UNMEASURED_MAX,),
+        )
+        return [report_from_json(text) for (text,) in rows]
+
+    def measure(self, report: RunReport, samples: Iterable[Sample]) -> None:
+        """See `Ledger.measure`."""
+        with self.transaction() as connection:
+            history.measure(connection, report, samples)
+
+    def thin(self) -> None:
+        """See `Ledger.thin`."""
+        with self.transaction() as connection:
+            history.thin(connection, datetime.now(UTC))
+
+    def totals(self) -> list[Sample]:
+        """See `Ledger.totals`."""
+        with self._turn, self._explained():
+            return history.totals(self._connection)
+
+    def history(self, pipeline: str | None = None, since: str = "") -> list[MetricPoint]:
+        """See `Ledger.history`."""
+        with self._turn, self._explained():
+            return history.points(self._connection, pipeline, since)
 
     def close(self) -> None:
         """See `Ledger.close`."""
@@ -260,7 +303,7 @@ class SqliteRun:
 def put_run(connection: sqlite3.Connection, report: RunReport) -> None:
     """Write the row of a run, new or again. Its start stays what it was."""
     connection.execute(
-        "INSERT INTO runs VALUES (?, ?, ?, ?, ?)"
+        "INSERT INTO runs (run_id, pipeline, started_at, outcome, report) VALUES (?, ?, ?, ?, ?)"
         " ON CONFLICT (run_id) DO UPDATE SET outcome = excluded.outcome, report = excluded.report",
         (report.run_id, report.pipeline, report.started_at, report.outcome, report_to_json(report)),
     )

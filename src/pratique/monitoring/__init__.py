@@ -1,1 +1,6 @@
-"""Who is told what happened: the bus, and later metrics, health and alerts."""
+"""Everybody who listens to events but the log: metrics, and whether they are healthy."""
+
+from pratique.monitoring.health import PipelineMonitor
+from pratique.monitoring.metrics import MetricsCollector
+
+__all__ = ["MetricsCollector", "PipelineMonitor"]

@@ -6,6 +6,20 @@ from typing import Final
 
 _DATE = 'a date pattern such as "%d.%m.%Y"'
 
+
+def _thresholds(status: str) -> dict[str, str]:
+    meanings = {
+        "run_success_rate_percent": "less of the runs that succeeded at least in part",
+        "success_rate_percent": "less of the records that are good",
+        "ingestion_success_rate_percent": "less of the ingestions of sources that succeeded",
+        "quality_score": "a mean score of the sources below it",
+        "ingestion_p95_seconds": "so long a time, or a longer one, that one source in twenty exceeds",
+        "errors": "so many errors, or more,",
+        "critical_errors": "so many critical errors, or more,",
+    }
+    return {name: f"{meaning} is {status}" for name, meaning in meanings.items()}
+
+
 WORDS: Final[dict[str, dict[str, str]]] = {
     "PipelineSpec": {
         "description": "for people",
@@ -113,18 +127,75 @@ WORDS: Final[dict[str, dict[str, str]]] = {
         "severity": "hold the record, count only, or stop the load",
         "at_most": "share of records that may fail",
     },
+    "CaseFileSpec": {
+        "pipeline": "whose tests these are; else the pipeline that has the file's name",
+        "tests": "each runs by itself: nothing of one is there in the next",
+    },
+    "CaseSpec": {
+        "name": "what is promised; it stands in every report",
+        "description": "for people",
+        "before": "what was new in an earlier run, of which only the effects count: files that are known, or corrected",
+        "there": "rows that tables hold before, typed as the tables hold them: for keys, references and merges",
+        "given": "what is new in each source; nothing is new in the others",
+        "expect": "what becomes of each source; what is not said must not happen",
+        "tables": "what tables hold at the end: all rows in any order, or their number",
+    },
+    "InputSpec": {
+        "records": "records by the names of the header; a name that is not given is a missing value",
+        "csv": "the text of a CSV file as it stands there",
+        "jsonl": "the text of a JSON Lines file as it stands there",
+        "json": "the text of a JSON file as it stands there",
+        "file": "a file, relative to the project",
+        "path": "captures of the source's path and their texts, or the whole path of the file",
+        "files": "several files, each with records, csv, jsonl, json or file, and path",
+    },
+    "FileSpec": {
+        "records": "records by the names of the header; a name that is not given is a missing value",
+        "csv": "the text of a CSV file as it stands there",
+        "jsonl": "the text of a JSON Lines file as it stands there",
+        "json": "the text of a JSON file as it stands there",
+        "file": "a file, relative to the project",
+        "path": "captures of the source's path and their texts, or the whole path of the file",
+    },
+    "ExpectSpec": {
+        "loaded": "a number, or all loaded records in any order, as the table holds them, compared by the fields named",
+        "exact": "true: every field of the loaded records is compared",
+        "quarantined": "a number, or all held records in any order, each by what stands below",
+        "skipped": "a number, or a number for each reason: filter, identical, superseded, loaded before",
+        "held": "a number of files that are held, or a list: file, reason (a part of it)",
+        "gate": "passed or failed; asked only where a test says so. Of a load that it refuses, loaded and quarantined "
+        "say how its records were judged",
+        "reasons": "parts of all reasons of a gate that failed",
+        "quality": "the score, to one decimal, or {at_least: …}",
+        "warnings": "all rules that warn, or {rule: number of records}",
+        "outcome": "of the source: loaded, unchanged, failed, gated, not run",
+    },
     "SettingsSpec": {
         "logging": "how much is logged",
         "state": "where Pratique keeps its own files",
         "connections": "what pipelines name: url such as duckdb://FILE or parquet://FOLDER, or a folder for sources",
         "limits": "a limit on everything; sizes are text such as 700MB",
         "quarantine": "when so much is held that nothing is loaded",
-        "monitoring": "not served yet: it does nothing",
+        "monitoring": "from when on a pipeline is not healthy, and where its metrics are written",
         "alerts": "not served yet: it does nothing",
         "retry": "not served yet: it does nothing",
         "service": "not served yet: it does nothing",
     },
-    "LoggingSpec": {"level": "how much is logged"},
+    "LoggingSpec": {
+        "level": "how much is logged",
+        "format": "of what is logged on stderr: for people, or JSON lines with ECS names for machines",
+        "file": "the plain log, relative to the project; null for none",
+        "file_bytes_max": "beyond it the file is put aside as `NAME.DAY.1`, as it is on a new day",
+        "backups_max": "full files of one day that are kept",
+        "days_max": "how long files that were put aside are kept",
+    },
+    "MonitoringSpec": {
+        "textfile": "file below the project into which each run writes all metrics for Prometheus",
+        "thresholds": "from when on a pipeline is degraded or unhealthy",
+    },
+    "ThresholdsSpec": {"degraded": "a warning", "unhealthy": "somebody has to act"},
+    "DegradedSpec": _thresholds("degraded"),
+    "UnhealthySpec": _thresholds("unhealthy"),
     "StateSpec": {"path": "ledger, locks, quarantine and temporary files; relative to the project"},
     "LimitsSpec": {
         "memory": "of the engine",

@@ -6,15 +6,26 @@ from typing import Any, Final, Literal
 
 from pratique.schema.rules import FORMATS
 from pratique.specs.base import NAME_PATTERN, Spec
+from pratique.specs.cases import CaseFileSpec
 from pratique.specs.descriptions import WORDS
 from pratique.specs.pipeline import DESTINATION_WORDS, PIPELINE_WORDS, SOURCE_WORDS, PipelineSpec
 from pratique.specs.schema import DECIMAL_PATTERN, ENCODINGS, TYPES, SchemaSpec
 from pratique.specs.settings import SettingsSpec
 
-Kind = Literal["pipeline", "schema", "config"]
-KINDS: Final[dict[Kind, str]] = {"pipeline": "pipelines", "schema": "schemas", "config": "config"}  # and their folders
+Kind = Literal["pipeline", "schema", "config", "tests"]
+KINDS: Final[dict[Kind, str]] = {  # and their folders
+    "pipeline": "pipelines",
+    "schema": "schemas",
+    "config": "config",
+    "tests": "pipelines/tests",
+}
 
-_SPECS: Final[dict[Kind, type[Spec]]] = {"pipeline": PipelineSpec, "schema": SchemaSpec, "config": SettingsSpec}
+_SPECS: Final[dict[Kind, type[Spec]]] = {
+    "pipeline": PipelineSpec,
+    "schema": SchemaSpec,
+    "config": SettingsSpec,
+    "tests": CaseFileSpec,
+}
 _UNSERVED: Final = {
     "PipelineSpec": PIPELINE_WORDS,
     "SourceSpec": SOURCE_WORDS,
@@ -31,6 +42,7 @@ _CHARACTER: Final = {"type": "string", "minLength": 1, "maxLength": 1}
 _NO_CHARACTER: Final = {"type": ["string", "null"], "minLength": 1, "maxLength": 1}
 _RULE: Final = {"type": "string", "minLength": 1}
 _TO: Final = {"type": "string", "pattern": r"^\s*([^.()\s]+\.[^\s].*|[^()]+\([^()]*\)\s*)$"}
+_INPUT: Final = {"anyOf": [{"type": "array", "items": {"type": "object"}}, {"$ref": "#/$defs/InputSpec"}]}
 
 # What pydantic cannot know of a word, because a function of ours checks it.
 _WORDS: Final[dict[str, dict[str, dict[str, Any]]]] = {
@@ -79,6 +91,10 @@ _WORDS: Final[dict[str, dict[str, dict[str, Any]]]] = {
     "PipelineSpec": {
         "defaults": {"$ref": "#/$defs/SourceSpec"},
         "sources": {"additionalProperties": {"anyOf": [{"$ref": "#/$defs/SourceSpec"}, {"type": "null"}]}},
+    },
+    "CaseSpec": {
+        "before": {"additionalProperties": _INPUT},
+        "given": {"additionalProperties": _INPUT, "examples": [{"orders": [{"order_id": "1"}]}]},
     },
     "SettingsSpec": {
         "connections": {

@@ -13,9 +13,14 @@ Size = Annotated[str, StringConstraints(pattern=r"^[0-9]+(\.[0-9]+)? ?([KMGT]i?B
 
 
 class LoggingSpec(Spec):
-    """How much is logged."""
+    """How much is logged, in which form, and into which file."""
 
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
+    format: Literal["text", "json"] = "text"
+    file: str | None = "logs/pipeline.log"
+    file_bytes_max: int = Field(10 * 1024 * 1024, ge=1024)
+    backups_max: int = Field(5, ge=1, le=1000)
+    days_max: int = Field(30, ge=1, le=3650)
 
 
 class StateSpec(Spec):
@@ -45,15 +50,53 @@ class QuarantineSpec(Spec):
     max_share: Share = 0.10
 
 
+class DegradedSpec(Spec):
+    """From where on a number is degraded: below a rate or score, at so many errors or seconds; nothing for never."""
+
+    run_success_rate_percent: float | None = 100
+    ingestion_success_rate_percent: float | None = 100
+    success_rate_percent: float | None = 95
+    quality_score: float | None = 90
+    ingestion_p95_seconds: float | None = None
+    errors: float | None = 1
+    critical_errors: float | None = None
+
+
+class UnhealthySpec(Spec):
+    """From where on a number is unhealthy, likewise."""
+
+    run_success_rate_percent: float | None = 50
+    ingestion_success_rate_percent: float | None = 50
+    success_rate_percent: float | None = 90
+    quality_score: float | None = 70
+    ingestion_p95_seconds: float | None = None
+    errors: float | None = None
+    critical_errors: float | None = 1
+
+
+class ThresholdsSpec(Spec):
+    """What is healthy."""
+
+    degraded: DegradedSpec = DegradedSpec()
+    unhealthy: UnhealthySpec = UnhealthySpec()
+
+
+class MonitoringSpec(Spec):
+    """What is healthy, and where the numbers of each run are written for Prometheus."""
+
+    thresholds: ThresholdsSpec = ThresholdsSpec()
+    textfile: str | None = None
+
+
 class SettingsSpec(Spec):
-    """All settings. `monitoring`, `alerts`, `retry` and `service` belong to features that are not built yet."""
+    """All settings. `alerts`, `retry` and `service` belong to features that are not built yet."""
 
     logging: LoggingSpec = LoggingSpec()
     state: StateSpec = StateSpec()
     connections: dict[Name, Free] = Field(default_factory=dict)
     limits: LimitsSpec = LimitsSpec()
     quarantine: QuarantineSpec = QuarantineSpec()
-    monitoring: Free = Field(default_factory=dict)
+    monitoring: MonitoringSpec = MonitoringSpec()
     alerts: Free = Field(default_factory=dict)
     retry: Free = Field(default_factory=dict)
     service: Free = Field(default_factory=dict)

@@ -1,0 +1,62 @@
+"""Everybody who hears of a run: the log, the metrics, the history, and whoever asked; none of them can fail it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from pratique.events import Emit, Event, RunFinished, events_of
+from pratique.ledger import Ledger
+from pratique.logging_config import EventLog
+from pratique.measures import ACTIVE, Sample
+from pratique.model import RunReport
+from pratique.monitoring import MetricsCollector
+from pratique.monitoring.bus import Bus
+
+
+class Telling:
+    """A bus with the log and the metrics on it, and whoever asked; the history joins when there is a ledger."""
+
+    def __init__(self, emit: Emit, *, logged: bool = True) -> None:
+        self.bus = Bus()
+        self.metrics = MetricsCollector()
+        if logged:
+            self.bus.subscribe(EventLog())
+        self.bus.subscribe(self.metrics.observe)
+        self.bus.subscribe(emit)
+
+    def remember(self, ledger: Ledger, textfile: Path | None) -> None:
+        """From now on the end of a run puts its numbers on the ledger, and all of them into the textfile."""
+
+        def measured(event: Event) -> None:
+            if not isinstance(event, RunFinished):
+                return
+            for report in ledger.unmeasured():  # killed before it was told, or rebuilt from markers
+                if report.run_id != event.run_id:
+                    ledger.measure(report, replayed([report]).samples())
+            ledger.measure(event.report, self.metrics.samples())
+            ledger.thin()
+            if textfile:
+                from pratique.monitoring.exporters import prometheus_text  # noqa: PLC0415 - 0.1 s that only it pays
+                from pratique.monitoring.metrics import write_whole  # noqa: PLC0415
+
+                write_whole(textfile, prometheus_text(current(ledger)))
+
+        self.bus.subscribe(measured)
+
+
+def replayed(reports: Iterable[RunReport]) -> MetricsCollector:
+    """The metrics of runs that are over, told again by their reports."""
+    metrics = MetricsCollector()
+    for report in reports:
+        for event in events_of(report):
+            metrics.observe(event)
+    return metrics
+
+
+def current(ledger: Ledger) -> list[Sample]:
+    """What all runs measured together, and which are at work."""
+    active: dict[str, int] = {}
+    for report in ledger.active():
+        active[report.pipeline] = active.get(report.pipeline, 0) + 1
+    return ledger.totals() + [Sample(ACTIVE.name, (name,), "", count, adds=False) for name, count in active.items()]
