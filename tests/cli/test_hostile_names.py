@@ -1,6 +1,7 @@
 """Whatever names, values and numbers data has: lines fit the terminal, and nothing of it steers the terminal."""
 
 import contextlib
+import re
 import subprocess
 import sys
 import unicodedata
@@ -99,6 +100,14 @@ def test_a_report_fits(report: RunReport, width: int, detail: bool) -> None:  # 
 def test_the_list_of_runs_fits(found: list[RunReport], width: int) -> None:
     """`pratique runs` likewise."""
     assert wrong("\n".join(runs_table(found, width)), width) == []
+
+
+def test_times_stay_whole_as_long_as_names_can_give_way() -> None:
+    """In 80 columns a pipeline's name loses its middle before a time loses a digit."""
+    began = NOW.isoformat(timespec="milliseconds")
+    report = RunReport("7f3a91" + "0" * 26, "a_pipeline_with_a_long_name", "production", "done", 0, began, began)
+    line = runs_table([report], 80)[1]
+    assert re.search(r"a_pi\S*…\S*ame .* 2026-10-\d\d \d\d:\d\d ", line)
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))

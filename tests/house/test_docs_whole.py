@@ -8,9 +8,11 @@ from pathlib import Path
 import click
 import pytest
 
-from pratique import errors
+from pratique import errors, events
 from pratique.cli.main import program
 from pratique.mistakes import CODES
+from pratique.specs.base import Spec
+from pratique.specs.settings import SettingsSpec
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -119,6 +121,28 @@ def test_every_code_of_an_error_is_in_the_reference() -> None:
     assert [code for code in [*CODES, *(kind.code for kind in KINDS)] if f"| `{code}` |" not in text] == []
     rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| `") and line.count(" | ") > 2]
     assert [row for row in rows if len(row[-1].strip(" |")) < 10] == []
+
+
+def settings(spec: type[Spec] = SettingsSpec, prefix: str = "") -> Iterator[str]:
+    """Every setting that has a value of its own, as people write it."""
+    for name, item in spec.model_fields.items():
+        if inspect.isclass(item.annotation) and issubclass(item.annotation, Spec):
+            yield from settings(item.annotation, f"{prefix}{name}.")
+        elif name != "connections":
+            yield f"{prefix}{name}"
+
+
+def test_every_setting_is_in_the_reference() -> None:
+    """Each setting has a line with its meaning, and the variable that sets it."""
+    rows = dict(re.findall(r"^\| `([\w.]+)` \|(.*)$", page("reference/settings.md"), re.MULTILINE))
+    assert [key for key in settings() if len(rows.get(key, "")) < 20] == []
+
+
+def test_every_event_is_in_the_reference() -> None:
+    """Each event has a heading, and under it what it means."""
+    parts = dict(re.findall(r"^## (\w+)\n\n(.*)$", page("reference/events.md"), re.MULTILINE))
+    kinds = [kind for kind in vars(events).values() if inspect.isclass(kind) and issubclass(kind, events.Event)]
+    assert [kind.__name__ for kind in kinds if len(parts.get(kind.__name__, "")) < 20] == []
 
 
 def test_what_is_wrong_is_noticed() -> None:

@@ -64,7 +64,7 @@ def runs(
 
 def runs_table(reports: Sequence[RunReport], width: int) -> list[str]:
     """Lay runs out under a header, one line each, none wider than `width`."""
-    return table(_HEADER, [_row(report) for report in reports], width, numbers=(6, 7))
+    return table(_HEADER, [_row(report) for report in reports], width, numbers=(6, 7), whole=(0, 3, 4, 5))
 
 
 def _row(report: RunReport) -> tuple[str, ...]:

@@ -87,20 +87,30 @@ def hanging(first: str, text: str, width: int, *, paths: bool = False) -> list[s
 
 
 def table(
-    header: Sequence[str], rows: Sequence[Sequence[str]], width: int, *, numbers: Sequence[int] = ()
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    width: int,
+    *,
+    numbers: Sequence[int] = (),
+    whole: Sequence[int] = (),
 ) -> list[str]:
     """Lay rows out under a header so that each line fits `width`; the widest text column gives way first.
 
-    `numbers` are the indexes of columns that stand to the right and are never shortened.
+    `numbers` are the indexes of columns that stand to the right and are never shortened; those in `whole`, such as
+    times, are shortened last.
     """
     widths = [max(columns(cell) for cell in column) for column in zip(header, *rows, strict=True)]
     texts = [index for index in range(len(header)) if index not in numbers]
-    while (over := sum(widths) + 2 * len(widths) - width) > 0:
-        widest = max(texts, key=lambda index: widths[index])
-        least = 8 if widths[widest] > 8 else 3  # noqa: PLR2004 - Limit: below eight columns a name says little, below three nothing
-        if widths[widest] <= least:
-            break
-        widths[widest] -= min(over, max(1, widths[widest] // 4), widths[widest] - least)
+    first = [index for index in texts if index not in whole]
+    for yielding, least in (
+        (first, 8),
+        (texts, 3),
+    ):  # Limit: below eight columns a name says little, below three nothing
+        while (over := sum(widths) + 2 * len(widths) - width) > 0:
+            widest = max(yielding, key=lambda index: widths[index])
+            if widths[widest] <= least:
+                break
+            widths[widest] -= min(over, max(1, widths[widest] // 4), widths[widest] - least)
     lines = []
     for cells in (header, *rows):
         placed = [
