@@ -102,10 +102,8 @@ def table(
     widths = [max(columns(cell) for cell in column) for column in zip(header, *rows, strict=True)]
     texts = [index for index in range(len(header)) if index not in numbers]
     first = [index for index in texts if index not in whole]
-    for yielding, least in (
-        (first, 8),
-        (texts, 3),
-    ):  # Limit: below eight columns a name says little, below three nothing
+    # Limit: below eight columns a name says little, below five hardly anything, below three nothing
+    for yielding, least in ((first, 8), (first, 5), (texts, 3)):
         while (over := sum(widths) + 2 * len(widths) - width) > 0:
             widest = max(yielding, key=lambda index: widths[index])
             if widths[widest] <= least:
