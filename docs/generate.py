@@ -52,7 +52,8 @@ def first_paragraph(thing: type) -> str:
 def errors_page() -> str:
     """Every error with its code, its exit code, and who acts."""
     rows = [
-        f"| `{kind.code}` | {kind.exit_code} | {'yes' if kind.retryable else 'no'} | {first_paragraph(kind)} |"
+        f"| `{kind.code}` | {kind.exit_code} | {'yes' if kind.retryable else 'no'} | {first_paragraph(kind)} "
+        f"| {kind.action} |"
         for kind in vars(errors).values()
         if inspect.isclass(kind) and issubclass(kind, errors.PratiqueError) and kind is not errors.PratiqueError
     ]
@@ -62,7 +63,11 @@ def errors_page() -> str:
             NOTE,
             "An error says what happened, where (`file:line:column` where a file is to blame) and what to do next.",
             "Bad data is no error: it is a verdict, and its record is in quarantine.\n",
-            "| code | exit | may pass by itself | what it means |\n|---|---:|---|---|",
+            "With `--json` it is one problem of RFC 9457 on stderr: `type` (`urn:pratique:problem:CODE`), `title`,",
+            "`detail`, and beside them `code`, `where`, `hint`, `exit_code`, `retryable`, and `facts`: the values that",
+            "`detail` names.\n",
+            "| code | exit | may pass by itself | what it means | what to do, if the error says nothing better |",
+            "|---|---:|---|---|---|",
             *rows,
             "",
             "## Mistakes in files\n",

@@ -10,6 +10,7 @@
     ├── AlreadyRunningError  the operator          exit 6
     ├── InterruptedRunError  nobody: run again     exit 7
     ├── StateError           the operator          exit 5   state folder, ledger, quarantine, temporary disk
+    ├── OutputError          the operator          exit 5   where a command prints to
     └── InternalError        us                    exit 5   a promise of ours did not hold
 
 Bad *data* is a verdict, not an error. An error means that somebody must act, and its `hint` says how.
@@ -27,12 +28,14 @@ Gravity = Literal["transient", "permanent", "critical"]
 class PratiqueError(Exception):
     """Says what happened, where, and what to do next; survives pickling with all of it.
 
-    `code` is stable and documented; `retryable` is read by the one retry policy; `critical` means that no run can
-    be trusted to work before a person has acted; `facts` are the values that the message names, for machines.
+    `code` is stable and documented; `action` is the hint of an error that gives none of its own. `retryable` is read
+    by the one retry policy; `critical` means that no run can be trusted to work before a person has acted; `facts`
+    are the values that the message names, for machines.
     """
 
     exit_code: ClassVar[int] = 5
     code: ClassVar[str] = "error"
+    action: ClassVar[str] = ""
     retryable: ClassVar[bool] = False
     critical: ClassVar[bool] = False
 
@@ -41,7 +44,7 @@ class PratiqueError(Exception):
     ) -> None:
         super().__init__(message)
         self.message = message
-        self.hint = hint
+        self.hint = hint or self.action
         self.where = where
         self.facts = dict(facts or {})
 
@@ -61,6 +64,7 @@ class ConfigurationError(PratiqueError):
 
     exit_code = 2
     code = "configuration"
+    action = "correct the file at the place that the error names; `pratique lint` finds every mistake at once"
 
 
 class SourceError(PratiqueError):
@@ -68,6 +72,7 @@ class SourceError(PratiqueError):
 
     exit_code = 3
     code = "source"
+    action = "look at the input with whoever sends it; the next run takes what is new"
 
 
 class SourceUnreachableError(SourceError):
@@ -82,12 +87,14 @@ class DestinationError(PratiqueError):
 
     exit_code = 4
     code = "destination"
+    action = "look at the destination with its owner, then run again"
 
 
 class DestinationLockedError(DestinationError):
     """Another process holds the destination; it was waited for as long as configured."""
 
     code = "destination_locked"
+    action = "end the process that the error names, or wait for it, then run again"
     retryable = True
 
 
@@ -95,6 +102,7 @@ class DestinationMovedError(DestinationError):
     """Another load committed into the table between judging and writing: judge again."""
 
     code = "destination_moved"
+    action = "run again: what the other load wrote is then judged with it"
     retryable = True
 
 
@@ -103,6 +111,7 @@ class GateError(PratiqueError):
 
     exit_code = 1
     code = "gate"
+    action = "correct the data or the schema, then run again"
 
 
 class AlreadyRunningError(PratiqueError):
@@ -110,6 +119,7 @@ class AlreadyRunningError(PratiqueError):
 
     exit_code = 6
     code = "already_running"
+    action = "wait until it is done"
 
 
 class InterruptedRunError(PratiqueError):
@@ -117,19 +127,29 @@ class InterruptedRunError(PratiqueError):
 
     exit_code = 7
     code = "interrupted"
+    action = "run the same command again; it goes on from there"
 
 
 class StateError(PratiqueError):
     """Pratique's own disk (state, ledger, quarantine, temporary files) cannot be used."""
 
     code = "state"
+    action = "make the folder that the error names usable, then run again"
     critical = True
+
+
+class OutputError(PratiqueError):
+    """What a command prints cannot be written, as on a full disk; what it did before stays done."""
+
+    code = "output"
+    action = "make room where it goes, or write it elsewhere; what runs did is kept"
 
 
 class InternalError(PratiqueError):
     """A promise of Pratique itself did not hold; the run stopped before any effect."""
 
     code = "internal"
+    action = "this is a fault of Pratique; please report it with this line"
     critical = True
 
 

@@ -241,8 +241,8 @@ def test_errors_end_without_traceback(project: Path) -> None:
     assert result.stderr.startswith("error: ")
     assert "Traceback" not in result.stderr
     asked = pratique("runs", "show", "ffff", "--project", project, "--json")
-    assert json.loads(asked.stdout)["error"]["exit_code"] == 2
-    assert asked.stderr == ""
+    assert json.loads(asked.stderr)["exit_code"] == 2
+    assert asked.stdout == ""
 
 
 def test_an_unexpected_error_is_one_line_until_debug(project: Path) -> None:
@@ -467,12 +467,12 @@ def test_shown_escapes_what_steers_and_nothing_else() -> None:
 
 
 def test_a_mistyped_option_is_told_like_any_mistake(tmp_path: Path) -> None:
-    """A wrong option is one `error:` with the help to ask for; with --json it is JSON, and stderr stays empty."""
+    """A wrong option is one `error:` with the help to ask for; with --json it is a problem of RFC 9457 on stderr."""
     plain = pratique("run", "--nosuch", "--project", tmp_path)
-    assert (plain.exit_code, plain.stderr) == (2, "error: No such option '--nosuch'.\n  do: pratique run --help\n")
+    assert (plain.exit_code, plain.stderr) == (2, "error: there is no option --nosuch\n  do: pratique run --help\n")
     asked = pratique("run", "--json", "--nosuch", "--project", tmp_path)
-    assert json.loads(asked.stdout)["error"]["hint"] == "pratique run --help"
-    assert asked.stderr == ""
+    assert json.loads(asked.stderr)["hint"] == "pratique run --help"
+    assert asked.stdout == ""
 
 
 def test_a_list_that_is_cut_says_so(project: Path) -> None:

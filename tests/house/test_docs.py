@@ -40,6 +40,7 @@ def run(command: list[str], folder: Path, text: str = "") -> str:
     """What a command prints to both streams; the exit code is part of it."""
     path = f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
     environment = {"PATH": path, "HOME": str(folder), "LC_ALL": "C.UTF-8", "COLUMNS": "120"}
+    environment["PYTHONPATH"] = str(ROOT / "src")  # the pages are true of this tree, whatever is installed
     done = subprocess.run(
         command, cwd=folder, input=text, env=environment, check=False, capture_output=True, text=True, encoding="utf-8"
     )

@@ -246,8 +246,8 @@ def test_a_run_says_the_same(root: Path) -> None:
     assert run.exit_code == 2
     assert len(errors) == 4
     assert run.stderr.rstrip("\n") == "\n".join(errors)
-    asked = json.loads(CliRunner().invoke(program, ["run", "daily", "--json"]).stdout)
-    assert len(asked["error"]["facts"]["more"]) == 3
+    asked = json.loads(CliRunner().invoke(program, ["run", "daily", "--json"]).stderr)
+    assert len(asked["facts"]["more"]) == 3
     assert not (root / ".pratique").exists()
 
 

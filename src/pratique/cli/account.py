@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from pratique.cli.text import coloured, columns, left, middle, right, shown
+from pratique.cli.text import coloured, columns, hanging, left, middle, right, shown
 from pratique.model import Account, RunReport, SourceReport
 
 _LOUD: Final[frozenset[str]] = frozenset({"failed", "gated"})
 _NONE: Final = "–"  # noqa: RUF001 - the dash that tables use
 _SIGNS: Final[tuple[str, ...]] = ("=", "+", "+")
-_NAME_COLUMNS_MIN: Final[int] = 8  # Limit: a source's name is not shortened below this, nor is one shown longer than 40
+_NAME_COLUMNS_MIN: Final[int] = 4  # Limit: a source's name is not shortened below this, nor is one shown longer than 40
 _NAME_COLUMNS_MAX: Final[int] = 40
 
 
@@ -132,6 +132,8 @@ def _broken(total: Account) -> str:
 def _laid_out(header: _Line, lines: list[_Line], width: int, *, color: bool) -> list[str]:
     """Draw the lines with as much of their tail beside them as the width allows."""
     every = [header, *lines]
+    if 2 + _NAME_COLUMNS_MIN + 2 + max(columns(line.outcome) for line in every) + 2 + _room(every) > width:
+        every = [replace(line, numbers=_unparted(line.numbers)) for line in every]
     names = min(max(columns(line.name) for line in every), _NAME_COLUMNS_MAX)
     outcomes = max(columns(line.outcome) for line in every)
     sizes = [max(columns(line.numbers[place]) for line in every) for place in range(4)]
@@ -145,13 +147,23 @@ def _laid_out(header: _Line, lines: list[_Line], width: int, *, color: bool) -> 
     names = max(min(names, names + width - fixed), _NAME_COLUMNS_MIN) if not beside else names
     drawn = []
     for line in every:
-        text = _start(line, names, outcomes, sizes, color=color and line is not header)
+        text = _start(line, names, outcomes, sizes, color=color and line is not every[0])
         text += "".join(f"  {_cell(line.tail[place], tails[place], place)}" for place in range(beside) if tails[place])
         drawn.append(text.rstrip())
         below = [_named(header, line, place) for place in range(beside, 3) if line.tail[place].strip(_NONE)]
-        if below and line is not header:
-            drawn.append("    " + " · ".join(below))
+        if below and line is not every[0]:
+            drawn += hanging("    ", " · ".join(below), width)
     return drawn
+
+
+def _room(lines: list[_Line]) -> int:
+    """The columns that the numbers take, with the signs between them."""
+    return sum(max(columns(line.numbers[place]) for line in lines) for place in range(4)) + 9
+
+
+def _unparted(numbers: tuple[str, str, str, str]) -> tuple[str, str, str, str]:
+    read, loaded, quarantined, skipped = (number.replace(",", "") for number in numbers)
+    return read, loaded, quarantined, skipped
 
 
 def _start(line: _Line, names: int, outcomes: int, sizes: list[int], *, color: bool) -> str:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import click
 
+from pratique.cli.candidates import pipeline_names
 from pratique.cli.console import Console, json_option, project_options, to_json
 from pratique.cli.text import columns, left, shown
 from pratique.documents import read_scalar
@@ -29,8 +30,13 @@ def config() -> None:
     """Show the merged settings and pipelines, and where each value stands."""
 
 
-@config.command()
-@click.argument("pipeline", required=False)
+@config.command(
+    epilog="""\b
+Examples:
+  pratique config show --env prod
+  pratique config show shop_daily --json"""
+)
+@click.argument("pipeline", required=False, shell_complete=pipeline_names)
 @json_option
 @project_options
 def show(*, pipeline: str | None, environment: str | None, root: Path | None, color: str, as_json: bool) -> None:

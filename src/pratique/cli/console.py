@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+
+from pratique.cli.candidates import environment_names
+from pratique.errors import OutputError
 
 _WIDTH_MAX = 120  # Limit: wider lines are hard to follow with the eye
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -37,19 +42,38 @@ class Console:
         return cls(coloured(sys.stdout), coloured(sys.stderr), width)
 
     def out(self, text: str) -> None:
-        """Write a result and a line end to stdout. If nobody reads it any more, the work goes on in silence."""
-        _write(text, color=self.color, error=False)
+        """Write a result and a line end to stdout; raise BrokenPipeError if nobody reads it any more.
+
+        Raises OutputError if it cannot be written, as on a full disk.
+        """
+        with written():
+            click.echo(text, color=self.color)
+
+    def report(self, text: str) -> None:
+        """Write as `out` does what is told of work that goes on; if nobody reads it any more, in silence."""
+        try:
+            self.out(text)
+        except BrokenPipeError:
+            close_pipe(error=False)
 
     def err(self, text: str) -> None:
-        """Write a line about the work to stderr; likewise quiet."""
-        _write(text, color=self.color_error, error=True)
+        """Write a line about the work to stderr; if that cannot be done, in silence: there is no place to tell it."""
+        try:
+            click.echo(text, err=True, color=self.color_error)
+        except OSError:
+            close_pipe(error=True)
 
 
-def _write(text: str, *, color: bool, error: bool) -> None:
+@contextmanager
+def written() -> Iterator[None]:
+    """Turn what the system says of our output into an OutputError; a reader that left stays a BrokenPipeError."""
     try:
-        click.echo(text, err=error, color=color)
+        yield
     except BrokenPipeError:
-        close_pipe(error=error)
+        raise
+    except OSError as error:
+        close_pipe(error=False)
+        raise OutputError(f"the output cannot be written: {error.strerror}") from error
 
 
 def close_pipe(*, error: bool) -> None:
@@ -65,14 +89,21 @@ def to_json(value: Any) -> str:
 
 
 def project_options(command: _Command) -> _Command:
-    """Add the options that every command on a project has: --env, --project, --color."""
-    env = click.option("--env", "environment", metavar="NAME", help="Environment. Default: $PRATIQUE_ENV, else dev.")
+    """Add the options that every command on a project has: --env, --project, --color, --no-color."""
+    env = click.option(
+        "--env",
+        "environment",
+        metavar="NAME",
+        help="Environment. Default: $PRATIQUE_ENV, else dev.",
+        shell_complete=environment_names,
+    )
     return env(folder_options(command))
 
 
 def folder_options(command: _Command) -> _Command:
-    """Add --project and --color."""
+    """Add --project, --color and --no-color."""
     for option in (
+        click.option("--no-color", "color", flag_value="never", help="The same as --color never."),
         click.option(
             "--color",
             type=click.Choice(["auto", "always", "never"]),
@@ -93,11 +124,11 @@ def folder_options(command: _Command) -> _Command:
 
 
 def json_option(command: _Command) -> _Command:
-    """Add --json: then nothing but JSON is written to stdout, errors too."""
+    """Add --json: then nothing but JSON is written to stdout, and an error is a JSON problem on stderr."""
     return click.option("--json", "as_json", is_flag=True, help="Write JSON, and nothing else.")(command)
 
 
 def typed_options(environment: str | None, root: Path | None) -> str:
     """Give the options that a printed command needs to mean this project and environment again."""
-    text = f" --env {environment}" if environment else ""
-    return text + (f" --project {click.format_filename(root)}" if root else "")
+    text = f" --env {shlex.quote(environment)}" if environment else ""
+    return text + (f" --project {shlex.quote(click.format_filename(root))}" if root else "")

@@ -7,6 +7,7 @@ from typing import Final, Literal
 
 import click
 
+from pratique.cli.candidates import environment_names
 from pratique.cli.console import Console, folder_options, to_json
 from pratique.cli.problems import extent, one_mistake
 from pratique.cli.sarif import sarif
@@ -22,7 +23,7 @@ _EXIT_MISTAKES: Final = 2  # the code of a configuration error in a run
     "lint",
     epilog="""\b
 Examples:
-  pratique lint                         the whole project, in every environment
+  pratique lint                         all files, in every environment
   pratique lint --env prod              as prod sees it
   pratique lint pipelines schemas/a.yaml
   pratique lint --format github         annotations in a pull request
@@ -39,8 +40,15 @@ Exit codes: 0 no mistakes, 2 mistakes. Warnings are 0, with --strict 2.""",
     show_default=True,
     help="How mistakes are written.",
 )
+@click.option("--json", "form", flag_value="json", help="The same as --format json.")
 @click.option("--strict", is_flag=True, help="Warnings are mistakes: exit 2.")
-@click.option("--env", "environment", metavar="NAME", help="Only as this environment sees it. Default: all of them.")
+@click.option(
+    "--env",
+    "environment",
+    metavar="NAME",
+    help="Only as this environment sees it. Default: all of them.",
+    shell_complete=environment_names,
+)
 @folder_options
 def command(
     *,

@@ -39,8 +39,8 @@ def one_mistake(mistake: Mistake, width: int, *, color: bool) -> list[str]:
     """Give `file:line:column: error code: message`, the line with the wrong part underlined, and what to do."""
     colour = "red" if mistake.level == "error" else "yellow"
     message, where, hint = (hide_secrets(text) for text in (mistake.message, mistake.where, mistake.hint))
-    told = hanging("", shown(f"{where}: {mistake.level} {mistake.code}: {message}"), width)
-    told = [told[0], *(f"    {line}" for part in told[1:] for line in hanging("", part, width - 4))]
+    told = hanging("", shown(f"{where}: {mistake.level} {mistake.code}: {message}"), width, paths=True)
+    told = [told[0], *(f"    {line}" for part in told[1:] for line in hanging("", part, width - 4, paths=True))]
     head = f"{mistake.level} {mistake.code}:"
     told[0] = told[0].replace(head, coloured(head, colour, on=color), 1)
     return [*told, *_quote(mistake, width, colour, color=color), *_do(hint, width)]
@@ -48,7 +48,7 @@ def one_mistake(mistake: Mistake, width: int, *, color: bool) -> list[str]:
 
 def hanging_parts(first: str, indent: str, text: str, width: int) -> list[str]:
     """Wrap a text of several lines under `indent`, with `first`, of the same width on the screen, before it."""
-    lines = [line for part in text.split("\n") for line in hanging(indent, shown(part), width)]
+    lines = [line for part in text.split("\n") for line in hanging(indent, shown(part), width, paths=True)]
     return [first + lines[0][len(indent) :], *lines[1:]]
 
 
@@ -64,18 +64,19 @@ def extent(mistake: Mistake) -> int:
     return word_length(line, mistake.column, flow=mistake.file.endswith(".json")) if line and mistake.column else 1
 
 
-def error_as_json(error: PratiqueError) -> Mapping[str, Any]:
-    """Give the error as one JSON object with everything that it says."""
+def problem(error: PratiqueError, **more: str) -> Mapping[str, Any]:
+    """Give the error as a problem of RFC 9457 with everything that it says; `more` are further members."""
     return {
-        "error": {
-            "code": error.code,
-            "message": hide_secrets(error.message),
-            "where": hide_secrets(error.where),
-            "hint": hide_secrets(error.hint),
-            "exit_code": error.exit_code,
-            "retryable": error.retryable,
-            "facts": hide_secrets(error.facts),
-        }
+        "type": f"urn:pratique:problem:{error.code}",
+        "title": error.code.replace("_", " "),
+        "detail": hide_secrets(error.message),
+        "code": error.code,
+        "where": hide_secrets(error.where),
+        "hint": hide_secrets(error.hint),
+        "exit_code": error.exit_code,
+        "retryable": error.retryable,
+        "facts": hide_secrets(error.facts),
+        **more,
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -12,7 +13,8 @@ from typing import Any, Final, TypeVar
 import click
 
 from pratique.cli.account import count
-from pratique.cli.console import Console, json_option, project_options, to_json, typed_options
+from pratique.cli.candidates import cause_ids, pipeline_names, rule_names, run_ids, source_names
+from pratique.cli.console import Console, json_option, project_options, to_json, typed_options, written
 from pratique.cli.report import SHORT_ID, places
 from pratique.cli.state import quarantine_of
 from pratique.cli.text import coloured, columns, hanging, left, middle, right, shown
@@ -27,11 +29,13 @@ _VALUE_COLUMNS: Final = 200  # Limit: of one value among many; a record shown by
 
 
 def _filters(command: _Command) -> _Command:
+    told = "Only of this run; causes are then numbered as in its report."
+    rule = "Only records that failed this rule, such as amount.type."
     for option in (
-        click.option("--run", metavar="RUN", help="Only of this run; causes are then numbered as in its report."),
-        click.option("--rule", metavar="RULE", help="Only records that failed this rule, such as amount.type."),
-        click.option("--source", metavar="NAME", help="Only of this source."),
-        click.option("--pipeline", metavar="NAME", help="Only of this pipeline."),
+        click.option("--run", metavar="RUN", help=told, shell_complete=run_ids),
+        click.option("--rule", metavar="RULE", help=rule, shell_complete=rule_names),
+        click.option("--source", metavar="NAME", help="Only of this source.", shell_complete=source_names),
+        click.option("--pipeline", metavar="NAME", help="Only of this pipeline.", shell_complete=pipeline_names),
     ):
         command = option(command)
     return command
@@ -83,12 +87,12 @@ def list_(
         console.out("nothing is held" + (" that fits" if pipeline or source or rule or run else ""))
         return
     options = _typed(pipeline=pipeline, run=run) + typed_options(environment, root)
-    for line in _listing(causes, console):
+    for line in listing(causes, console):
         console.out(line)
     console.out(f"look at them: pratique quarantine show {causes[0].id}{options}")
 
 
-def _listing(causes: list[HeldCause], console: Console) -> Iterator[str]:
+def listing(causes: list[HeldCause], console: Console) -> Iterator[str]:
     """Two lines for each cause: how many and what; then where, and since when."""
     several = len({cause.pipeline for cause in causes}) > 1
     names = [
@@ -106,7 +110,7 @@ def _listing(causes: list[HeldCause], console: Console) -> Iterator[str]:
         if not beside:
             yield from hanging(indent, message, console.width)
         where = places(Cause(cause.rule, cause.field, cause.message, cause.records, cause.places))
-        run = f", run {cause.since_run[:SHORT_ID]}" if cause.since_run else ""  # none: held by hand
+        run = f", run {shown(cause.since_run[:SHORT_ID])}" if cause.since_run else ""  # none: held by hand
         since = f"since {_moment(cause.since)}{run}"
         yield from hanging(indent, " · ".join(text for text in (where, since) if text), console.width)
 
@@ -118,7 +122,7 @@ Examples:
   pratique quarantine show 0f3b9c5d7e21-88    one record, whole
   pratique quarantine show Q2 --limit 100 --json | jq .values"""
 )
-@click.argument("what", metavar="CAUSE|RECORD-ID")
+@click.argument("what", metavar="CAUSE|RECORD-ID", shell_complete=cause_ids)
 @_filters
 @click.option("--limit", type=click.IntRange(1), default=10, show_default=True, help="At most so many records.")
 @click.option("--reveal", is_flag=True, help="Show sensitive values, which are masked otherwise.")
@@ -156,7 +160,7 @@ def show(
             if as_json:
                 console.out(to_json(record))
             else:
-                for line in _record(record, console, whole=not by_cause):
+                for line in record_lines(record, console, whole=not by_cause):
                     console.out(line)
     if not found and not by_cause:
         raise ConfigurationError(
@@ -179,13 +183,15 @@ def _chosen(given: Mapping[str, str | None], ledger: Ledger) -> Filters:
     return Filters(pipeline=given["pipeline"], source=given["source"], rule=given["rule"], run=run)
 
 
-def _record(record: Mapping[str, Any], console: Console, *, whole: bool) -> Iterator[str]:
+def record_lines(record: Mapping[str, Any], console: Console, *, whole: bool) -> Iterator[str]:
     """One record: its place and id, every rule that it failed, then its values."""
     place = shown(record["file"]) + (f" line {record['line']}" if record["line"] else "")
     if record["line"] != record["record_number"]:
         place += f" record {record['record_number']}"
-    name = coloured(f"{shown(record['pipeline'])}.{shown(record['source'])}", "yellow", on=console.color)
-    yield f"{name}  {place}  id {shown(record['id'])}"
+    name = middle(f"{shown(record['pipeline'])}.{shown(record['source'])}", 40)  # Limit: as in the list
+    first, *rest = hanging(f"{name}  ", f"{place}  id {shown(record['id'])}", console.width)
+    yield first.replace(name, coloured(name, "yellow", on=console.color), 1)
+    yield from rest
 
     def cut(value: Any) -> str:
         text = "null" if value is None else shown(value)
@@ -193,7 +199,8 @@ def _record(record: Mapping[str, Any], console: Console, *, whole: bool) -> Iter
 
     for error in record["errors"]:
         severity = "" if error["severity"] == "quarantine" else f" ({error['severity']})"
-        yield from hanging("  ✗ ", f"{shown(error['rule'])}{severity}   {cut(error['message'])}", console.width)
+        rule = middle(shown(error["rule"]), _VALUE_COLUMNS)
+        yield from hanging("  ✗ ", f"{rule}{severity}   {cut(error['message'])}", console.width)
     values = [f"{shown(header)}={cut(value)}" for header, value in record["values"].items()]
     if whole:
         for value in values:
@@ -217,7 +224,7 @@ values). In CSV, made for spreadsheets, text that looks like a formula gets a
 ' in front; how many did is said."""
 )
 @_filters
-@click.option("--cause", metavar="Q1", help="Only of this cause of `quarantine list`.")
+@click.option("--cause", metavar="Q1", help="Only of this cause of `quarantine list`.", shell_complete=cause_ids)
 @click.option("--format", "form", type=click.Choice(["jsonl", "json", "csv"]), default="jsonl", show_default=True)
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Default: stdout.")
 @click.option("--reveal", is_flag=True, help="Write sensitive values, which are masked otherwise.")
@@ -242,8 +249,9 @@ def export(
         filters = _chosen(given, ledger)
         filters["cause"] = cause
         stdout = sys.stdout.buffer
-        exported = held.export(output or stdout, form, reveal=reveal, **filters)
-        stdout.flush()
+        with written() if output is None else nullcontext():
+            exported = held.export(output or stdout, form, reveal=reveal, **filters)
+            stdout.flush()
     told = f"{count(exported.records)} record{'s' if exported.records != 1 else ''} written" + (
         f" to {output}" if output else ""
     )

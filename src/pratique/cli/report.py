@@ -5,6 +5,7 @@ Two modules share the drawing: this one says what happened; `cli.account` draws 
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Final
@@ -16,6 +17,7 @@ from pratique.model import Cause, Problem, RunReport, SourceReport
 SHORT_ID: Final[int] = 6
 _NAMES_SHOWN: Final[int] = 3  # Limit: names of known files in the report; `runs show` gives all
 _NAME_COLUMNS: Final[int] = 40  # Limit: of a rule's name in a list
+_ENVIRONMENT_COLUMNS: Final[int] = 12  # Limit: of its name in the first line
 _PLACES_MIN: Final[int] = 2  # Limit: so many places of a cause are named before its line is broken
 _MESSAGE_COLUMNS: Final[int] = 300  # Limit: a message may quote a value of any length
 _PERFECT: Final = 100
@@ -133,7 +135,7 @@ class _Page:
 
     def lines(self) -> Iterator[str]:
         """Give the lines from the outcome down to what to type next."""
-        yield self._header()
+        yield from self._header()
         if self.report.sources:
             yield from account_table(self.report, self.width, color=self.color, now=self.now)
         else:
@@ -148,7 +150,7 @@ class _Page:
         yield from self._warnings()
         yield from self._last()
 
-    def _header(self) -> str:
+    def _header(self) -> Iterator[str]:
         report = self.report
         begun = datetime.fromisoformat(report.started_at).astimezone(self.now.tzinfo)
         start = f"{begun:%H:%M:%S}" if begun.date() == self.now.date() else f"{begun:%Y-%m-%d %H:%M:%S}"
@@ -159,12 +161,18 @@ class _Page:
         outcome = ("DRY RUN · " if report.dry_run else "") + report.outcome.upper()
         outcome += f" · exit {report.exit_code}" if report.ended_at else ""
         name = shown(report.pipeline)
-        rest = f"  run {self.short}  {shown(report.environment)}  {start}{end} ({took})"
+        environment = middle(shown(report.environment), _ENVIRONMENT_COLUMNS)
+        rest = f"  run {self.short}  {environment}  {start}{end} ({took})"
         if columns(name + rest) + 2 + columns(outcome) > self.width:
             rest = rest.replace(end, "") if end else rest
-        name = middle(name, max(self.width - columns(rest) - 2 - columns(outcome), 8))
-        gap = " " * max(self.width - columns(name + rest) - columns(outcome), 2)
-        return name + rest + gap + coloured(outcome, COLOURS[report.outcome], on=self.color)
+        told = coloured(outcome, COLOURS[report.outcome], on=self.color)
+        room = self.width - columns(rest) - 2 - columns(outcome)
+        if room >= min(columns(name), 8):
+            line = middle(name, room) + rest
+            yield line + " " * (self.width - columns(line) - columns(outcome)) + told
+        else:
+            yield from hanging("", middle(name, _NAME_COLUMNS) + rest, self.width)
+            yield f"  {told}"
 
     def _section(self, label: str, text: str) -> list[str]:
         """One part of the report: its label, then text that wraps under itself."""
@@ -229,7 +237,8 @@ class _Page:
         if not total and not causes:
             return
         would = " would be held (dry run: nothing is written)" if self.report.dry_run else ""
-        yield f"  quarantine {rows(total)}{would}, {len(causes)} cause{'s' if len(causes) != 1 else ''}"
+        text = f"quarantine {rows(total)}{would}, {len(causes)} cause{'s' if len(causes) != 1 else ''}"
+        yield from hanging("  ", text, self.width)
         yield from self._causes(causes)
         if causes and not self.report.dry_run:
             yield f"  look at them: {self._command(f'quarantine show Q1 --run {self.short}')}"
@@ -320,11 +329,11 @@ class _Page:
         if parts:
             yield from self._section("quality", " · ".join(parts))
         if self.report.dry_run:
-            yield from self._section("next", self._command(f"run {self.report.pipeline}"))
+            yield from self._section("next", self._command(f"run {shlex.quote(shown(self.report.pipeline))}"))
         elif not self.detail:
             yield from self._section("more", self._command(f"runs show {self.short}"))
         elif self.report.exit_code and self.report.ended_at:
-            yield from self._section("next", self._command(f"run {self.report.pipeline}"))
+            yield from self._section("next", self._command(f"run {shlex.quote(shown(self.report.pipeline))}"))
 
     def _message(self, text: str) -> str:
         return middle(shown(text), _MESSAGE_COLUMNS)

@@ -9,14 +9,13 @@ from typing import Final
 
 import click
 
+from pratique.cli.candidates import pipeline_names
 from pratique.cli.console import Console, json_option, project_options, to_json, typed_options
-from pratique.cli.problems import error_as_json, render_error
+from pratique.cli.problems import problem, render_error
 from pratique.cli.progress import lines, moving, silence
 from pratique.cli.report import render
 from pratique.errors import ConfigurationError, PratiqueError
-from pratique.ingestion import run_pipeline
 from pratique.ledger import report_to_json
-from pratique.logging_config import LoggerSetup
 from pratique.project import Project
 
 # Of several pipelines the failure that needs a person most decides: ours, then configuration, destination, source,
@@ -42,8 +41,9 @@ Examples:
 The report goes to stdout, progress to stderr. Of several pipelines the exit
 code is the first that occurs of 5 2 4 3 1 8 7 6, else 0."""
 )
-@click.argument("pipelines", nargs=-1, metavar="[PIPELINE]...")
+@click.argument("pipelines", nargs=-1, metavar="[PIPELINE]...", shell_complete=pipeline_names)
 @click.option("--dry-run", is_flag=True, help="Judge and report; nothing is written.")
+@click.option("--quiet", is_flag=True, help="Show no progress; the report and errors are told.")
 @click.option("--strict", is_flag=True, help="Exit 1 if any row was quarantined.")
 @json_option
 @project_options
@@ -54,6 +54,7 @@ def run(
     root: Path | None,
     color: str,
     dry_run: bool,
+    quiet: bool,
     strict: bool,
     as_json: bool,
 ) -> None:
@@ -79,6 +80,7 @@ def run(
                 console,
                 typed_options(environment, root),
                 dry_run=dry_run,
+                quiet=quiet,
                 strict=strict,
                 as_json=as_json,
             )
@@ -95,24 +97,28 @@ def run_named(
     options: str = "",
     *,
     dry_run: bool = False,
+    quiet: bool = False,
     strict: bool = False,
     as_json: bool = False,
 ) -> int:
     """Run one pipeline and tell about it; an error that stops it before it begins is told in the same place."""
+    from pratique.ingestion import run_pipeline  # noqa: PLC0415 - pydantic: 0.3 s that --help and completion do without
+    from pratique.logging_config import LoggerSetup  # noqa: PLC0415 - likewise
+
     logged = project.config.settings.logging.format == "json"  # then stderr is the log's, for machines
-    display = silence() if as_json or logged else moving() if sys.stderr.isatty() else lines(console)
+    display = silence() if as_json or quiet or logged else moving() if sys.stderr.isatty() else lines(console)
     try:
         # A dry run leaves no trace: it writes no log file.
         with LoggerSetup(project.config, console=logged, file=not dry_run), display as show:
             report = run_pipeline(project, name, emit=show, dry_run=dry_run, strict=strict)
     except PratiqueError as error:
         if as_json:
-            console.out(to_json({"pipeline": name, **error_as_json(error)}))
+            console.err(to_json(problem(error, pipeline=name)))
         else:
             console.err(render_error(error, width=console.width, color=console.color_error))
         return error.exit_code
     if as_json:
-        console.out(report_to_json(report))
+        console.report(report_to_json(report))
     else:
-        console.out(render(report, width=console.width, color=console.color, options=options))
+        console.report(render(report, width=console.width, color=console.color, options=options))
     return report.exit_code

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
 import click
 
 from pratique.cli.account import count
+from pratique.cli.candidates import pipeline_names, run_ids
 from pratique.cli.console import Console, json_option, project_options, typed_options
 from pratique.cli.report import COLOURS, SHORT_ID, duration, render
 from pratique.cli.state import ledger_of
@@ -26,7 +28,7 @@ Examples:
   pratique runs --pipeline shop_daily
   pratique runs show 7f3a91    the report of one run, with all details""",
 )
-@click.option("--pipeline", metavar="NAME", help="Only runs of this pipeline.")
+@click.option("--pipeline", metavar="NAME", help="Only runs of this pipeline.", shell_complete=pipeline_names)
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="At most so many, newest first.")
 @json_option
 @project_options
@@ -54,10 +56,15 @@ def runs(
     if not reports:
         console.out(f"no runs yet; the first one: pratique run{typed_options(environment, root)}")
         return
-    header, *lines = table(_HEADER, [_row(report) for report in reports], console.width, numbers=(6, 7))
+    header, *lines = runs_table(reports, console.width)
     console.out(header)
     for line, report in zip(lines, reports, strict=True):
         console.out(coloured(line, COLOURS[report.outcome], on=console.color and report.outcome != "done"))
+
+
+def runs_table(reports: Sequence[RunReport], width: int) -> list[str]:
+    """Lay runs out under a header, one line each, none wider than `width`."""
+    return table(_HEADER, [_row(report) for report in reports], width, numbers=(6, 7), whole=(0, 3, 4, 5))
 
 
 def _row(report: RunReport) -> tuple[str, ...]:
@@ -76,8 +83,13 @@ def _row(report: RunReport) -> tuple[str, ...]:
     )
 
 
-@runs.command()
-@click.argument("run")
+@runs.command(
+    epilog="""\b
+Examples:
+  pratique runs show 7f3a91
+  pratique runs show 7f3a91 --json"""
+)
+@click.argument("run", shell_complete=run_ids)
 @json_option
 @project_options
 def show(*, run: str, environment: str | None, root: Path | None, color: str, as_json: bool) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Final, cast
 
 import click
 
+from pratique.cli.candidates import schema_names
 from pratique.cli.console import Console, json_option, project_options, to_json, typed_options
 from pratique.cli.text import coloured, hanging, left, shown, table
 from pratique.errors import ConfigurationError
@@ -31,7 +32,13 @@ def schema() -> None:
     """Show and compare schemas; write JSON Schemas for editors."""
 
 
-@schema.command("list")
+@schema.command(
+    "list",
+    epilog="""\b
+Examples:
+  pratique schema list
+  pratique schema list --json""",
+)
 @json_option
 @project_options
 def list_(*, environment: str | None, root: Path | None, color: str, as_json: bool) -> None:
@@ -80,8 +87,13 @@ def _users(project: Project) -> list[tuple[str, set[tuple[str, int]]]]:
     return found
 
 
-@schema.command()
-@click.argument("name", metavar="NAME[@VERSION]")
+@schema.command(
+    epilog="""\b
+Examples:
+  pratique schema show orders       its latest version
+  pratique schema show orders@1 --json"""
+)
+@click.argument("name", metavar="NAME[@VERSION]", shell_complete=schema_names)
 @json_option
 @project_options
 def show(*, name: str, environment: str | None, root: Path | None, color: str, as_json: bool) -> None:
@@ -169,9 +181,14 @@ def _as_json(found: Schema, judged: tuple[Any, ...]) -> dict[str, Any]:
     }
 
 
-@schema.command()
-@click.argument("old", metavar="OLD[@VERSION]")
-@click.argument("new", metavar="NEW[@VERSION]")
+@schema.command(
+    epilog="""\b
+Examples:
+  pratique schema diff orders@1 orders@2
+  pratique schema diff orders@1 orders --json"""
+)
+@click.argument("old", metavar="OLD[@VERSION]", shell_complete=schema_names)
+@click.argument("new", metavar="NEW[@VERSION]", shell_complete=schema_names)
 @json_option
 @project_options
 def diff(*, old: str, new: str, environment: str | None, root: Path | None, color: str, as_json: bool) -> None:
@@ -212,7 +229,13 @@ def diff(*, old: str, new: str, environment: str | None, root: Path | None, colo
         console.out(f"  {effect:7}  {EFFECTS[effect]}")
 
 
-@schema.command("json-schema")
+@schema.command(
+    "json-schema",
+    epilog="""\b
+Examples:
+  pratique schema json-schema pipeline
+  pratique schema json-schema --write   all of them, into the state folder""",
+)
 @click.argument("kind", required=False, type=click.Choice(["pipeline", "schema", "config", "tests"]))
 @click.option("--write", is_flag=True, help="Write all of them into the state folder, and say how editors find them.")
 @project_options

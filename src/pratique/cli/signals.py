@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import sys
+from collections.abc import Callable
 from types import FrameType
 
 from pratique.errors import InterruptedRunError
@@ -18,6 +19,7 @@ class Stop:
 
     def __init__(self) -> None:
         self.asked = False
+        self.tell: Callable[[str], object] | None = None  # whoever moves lines on the terminal, while it does
 
     def install(self) -> None:
         """From now on the first SIGINT or SIGTERM raises KeyboardInterrupt in the main thread, the second ends it all.
@@ -50,7 +52,11 @@ class Stop:
                 os.write(2, b"\x1b[?25h\n")  # the progress display hides the cursor
             os._exit(_EXIT)
         self.asked = True
-        os.write(2, f"\nstopping ({signal.Signals(number).name}); once more to stop at once\n".encode())
+        told = f"stopping ({signal.Signals(number).name}); once more to stop at once"
+        if self.tell:
+            self.tell(told)
+        else:
+            os.write(2, f"\n{told}\n".encode())
         raise KeyboardInterrupt
 
 

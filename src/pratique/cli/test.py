@@ -29,8 +29,8 @@ Examples:
   pratique test --only "a date*"             those whose names fit
   pratique test --junit build/tests.xml      for a build server
 \b
-Exit codes: 0 all passed, 1 a test failed, 2 a test could not be run: a mistake
-in its file, or there is none.""",
+Exit codes: 0 all passed, 1 a test failed, 2 a test could not be run, for a
+mistake in its file, or there is none.""",
 )
 @click.argument("wanted", nargs=-1, metavar="[PIPELINE|FILE]...")
 @click.option("--only", metavar="NAME", help="Only tests of this name; * stands for anything.")

@@ -53,10 +53,10 @@ def _head(text: str, width: int) -> str:
     return text
 
 
-def wrapped(text: str, width: int) -> list[str]:
+def wrapped(text: str, width: int, *, paths: bool = False) -> list[str]:
     """Break into lines of at most `width` columns, between words where that is possible. Never fewer than one line.
 
-    A path stays whole even where it is longer: people copy it.
+    With `paths` a path stays whole even where it is longer: people copy it out of an error.
     """
     lines = [""]
     for word in text.split(" "):
@@ -68,7 +68,7 @@ def wrapped(text: str, width: int) -> list[str]:
                 break
             if lines[-1]:
                 lines.append("")
-            elif "/" not in rest and len(head := _head(rest, width) or rest[:1]) < len(rest):
+            elif not (paths and "/" in rest) and len(head := _head(rest, width) or rest[:1]) < len(rest):
                 lines[-1], rest = head, rest[len(head) :]
                 lines.append("")
             else:
@@ -77,27 +77,38 @@ def wrapped(text: str, width: int) -> list[str]:
     return lines
 
 
-def hanging(first: str, text: str, width: int) -> list[str]:
+def hanging(first: str, text: str, width: int, *, paths: bool = False) -> list[str]:
     """Put `first` before the text and wrap it; the further lines stand under where the text began."""
     indent = columns(first)
-    lines = wrapped(text, max(width - indent, 20))  # Limit: narrower than 20 columns nothing can be read anyway
+    lines = wrapped(
+        text, max(width - indent, 20), paths=paths
+    )  # Limit: narrower than 20 columns nothing can be read anyway
     return [first + lines[0], *(" " * indent + line for line in lines[1:])]
 
 
 def table(
-    header: Sequence[str], rows: Sequence[Sequence[str]], width: int, *, numbers: Sequence[int] = ()
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    width: int,
+    *,
+    numbers: Sequence[int] = (),
+    whole: Sequence[int] = (),
 ) -> list[str]:
     """Lay rows out under a header so that each line fits `width`; the widest text column gives way first.
 
-    `numbers` are the indexes of columns that stand to the right and are never shortened.
+    `numbers` are the indexes of columns that stand to the right and are never shortened; those in `whole`, such as
+    times, are shortened last.
     """
     widths = [max(columns(cell) for cell in column) for column in zip(header, *rows, strict=True)]
     texts = [index for index in range(len(header)) if index not in numbers]
-    while (over := sum(widths) + 2 * len(widths) - width) > 0:
-        widest = max(texts, key=lambda index: widths[index])
-        if widths[widest] <= 8:  # noqa: PLR2004 - Limit: below eight columns a name says nothing; the line is then too long
-            break
-        widths[widest] -= min(over, max(1, widths[widest] // 4), widths[widest] - 8)
+    first = [index for index in texts if index not in whole]
+    # Limit: below eight columns a name says little, below five hardly anything, below three nothing
+    for yielding, least in ((first, 8), (first, 5), (texts, 3)):
+        while (over := sum(widths) + 2 * len(widths) - width) > 0:
+            widest = max(yielding, key=lambda index: widths[index])
+            if widths[widest] <= least:
+                break
+            widths[widest] -= min(over, max(1, widths[widest] // 4), widths[widest] - least)
     lines = []
     for cells in (header, *rows):
         placed = [

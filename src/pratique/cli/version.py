@@ -19,7 +19,12 @@ def own_version() -> str:
         return "source tree"
 
 
-@click.command()
+@click.command(
+    epilog="""\b
+Examples:
+  pratique version
+  pratique version --json"""
+)
 @click.option("--json", "as_json", is_flag=True, help="Write JSON, and nothing else.")
 def version(*, as_json: bool) -> None:
     """Print the versions of Pratique, Python and the libraries that decide what a value means."""

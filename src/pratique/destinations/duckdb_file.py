@@ -17,6 +17,7 @@ from pratique.destinations.duckdb_access import attached, side_files
 from pratique.destinations.refusals import exists, is_damage, refused
 from pratique.errors import DestinationMovedError, InternalError
 from pratique.failpoints import hit
+from pratique.gauge import gauge
 from pratique.interruption import interruptible
 from pratique.model import DuckQuery, Lookup, Marker, Rows, Target, Written
 from pratique.schema.sql import identifier
@@ -207,7 +208,10 @@ class DuckDBLoad:
             self._broken = True
             if isinstance(self._judged_against, DuckDBLookup):
                 self._judged_against.check_unmoved(target.table, connection, self._at)
-            with queries.arrived(rows, connection) as (sql, types):
+            with (
+                queries.arrived(rows, connection) as (sql, types),
+                gauge.statement(rows.count, connection.query_progress),
+            ):
                 written = self._write(connection, sql, types, target)
         except duckdb.Error as error:
             raise refused(self._file, error) from error

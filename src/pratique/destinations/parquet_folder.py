@@ -19,6 +19,7 @@ from pratique.destinations.parquet_manifest import DataFile, Manifest, Table
 from pratique.destinations.refusals import exists, refused
 from pratique.errors import ConfigurationError, DestinationError, DestinationMovedError, InternalError
 from pratique.failpoints import hit
+from pratique.gauge import Amount, gauge
 from pratique.interruption import interruptible
 from pratique.model import DuckQuery, Lookup, Marker, Rows, Target, Written
 from pratique.schema.sql import identifier, literal
@@ -351,19 +352,20 @@ class ParquetLoad:
         rows: list[int] = []
         writer: pq.ParquetWriter | None = None
         try:
-            for batch in _whole_groups(reader):
-                if writer is None or rows[-1] + batch.num_rows > FILE_ROWS:
-                    if writer is not None:
-                        writer.close()
-                    load = re.sub("[^0-9A-Za-z]", "", self._load_id)[:8] or "0"
-                    number = f"{self._newest + 1:012d}-{len(self._parts)}"
-                    self._parts.append(folder / f"part-{load}-{number}.parquet")
-                    rows.append(0)
-                    writer = pq.ParquetWriter(
-                        self._parts[-1], reader.schema, compression="zstd", write_page_checksum=True
-                    )
-                writer.write_table(batch)
-                rows[-1] += batch.num_rows
+            with gauge.measuring(lambda: Amount("rows", sum(rows), 0)):
+                for batch in _whole_groups(reader):
+                    if writer is None or rows[-1] + batch.num_rows > FILE_ROWS:
+                        if writer is not None:
+                            writer.close()
+                        load = re.sub("[^0-9A-Za-z]", "", self._load_id)[:8] or "0"
+                        number = f"{self._newest + 1:012d}-{len(self._parts)}"
+                        self._parts.append(folder / f"part-{load}-{number}.parquet")
+                        rows.append(0)
+                        writer = pq.ParquetWriter(
+                            self._parts[-1], reader.schema, compression="zstd", write_page_checksum=True
+                        )
+                    writer.write_table(batch)
+                    rows[-1] += batch.num_rows
         finally:
             if writer is not None:
                 writer.close()

@@ -14,6 +14,7 @@ from pratique.engines.duckdb_session import Session, binding_error
 from pratique.engines.duckdb_staged import DuckStaged
 from pratique.engines.settings import EngineSettings
 from pratique.errors import InternalError
+from pratique.gauge import gauge
 from pratique.model import CsvForm, Landed, Lookup, ParquetForm, Part, Stamp, Target
 from pratique.schema import Schema
 from pratique.schema.compile import Judge, compile_schema
@@ -72,7 +73,8 @@ def _stage_part(session: Session, part: Part, schema: Schema, first: int, *, cre
         statement = f"CREATE TABLE staged AS {text}" if create else f"INSERT INTO staged {text}"
         try:
             check_order(session, statement)
-            session.run(statement)
+            with gauge.statement(sum(file.records for file in part.files), session.connection.query_progress):
+                session.run(statement)
         except InternalError as error:
             cause = error.__cause__
             if not isinstance(cause, duckdb.Error):

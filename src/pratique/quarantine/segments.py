@@ -233,7 +233,10 @@ class Quarantine:
         relative = PurePosixPath(segment.path)
         path = self.folder / relative
         if relative.is_absolute() or ".." in relative.parts:
-            raise StateError(f"the marker of load {marker.load_id} names a file outside of {self.folder}: {relative}")
+            raise StateError(
+                f"the marker of load {marker.load_id} names a file outside of {self.folder}: {relative}",
+                hint="somebody changed the destination or the ledger: put a copy of it back from before",
+            )
         try:
             with path.open("rb") as file:
                 if hashlib.file_digest(file, "sha256").hexdigest() != segment.sha256:

@@ -183,7 +183,8 @@ class _Copy:
             for at in wanted:
                 if not 0 <= at < len(self.rows):
                     raise SourceError(
-                        f"there are {len(self.rows):,} records, none of them is number {at + first_number:,}"
+                        f"there are {len(self.rows):,} records, none of them is number {at + first_number:,}",
+                        hint="the file changed while it was read; run again when nothing writes it",
                     )
                 place = self.places[at]
                 data = os.pread(

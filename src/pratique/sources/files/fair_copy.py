@@ -149,7 +149,10 @@ class Records:
             for number in numbers:
                 wanted = number - self.first_number
                 if not 0 <= wanted < self.records:
-                    raise SourceError(f"there are {self.records:,} records, none of them is number {number:,}")
+                    raise SourceError(
+                        f"there are {self.records:,} records, none of them is number {number:,}",
+                        hint="the file changed while it was read; run again when nothing writes it",
+                    )
                 if wanted >= ordinal + cut.records:
                     at = self.places.before(wanted)
                     begins = self.places.ordinals[at]

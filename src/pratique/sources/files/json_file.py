@@ -55,7 +55,10 @@ def _numbered(
 ) -> Iterator[tuple[int, Element]]:
     """The elements with these numbers, ascending; only stretches of the file that hold one are read."""
     if numbers and not 1 <= numbers[0] <= numbers[-1] <= records:
-        raise SourceError(f"there are {records:,} records, none of them is number {numbers[-1]:,}")
+        raise SourceError(
+            f"there are {records:,} records, none of them is number {numbers[-1]:,}",
+            hint="the file changed while it was read; run again when nothing writes it",
+        )
     for block, wanted in groupby(numbers, lambda number: (number - 1) // index.stride):
         text = JsonText(handle, limits.record_bytes_max, index.offsets[block], index.lines[block])
         elements = enumerate(text.rest(), block * index.stride + 1)

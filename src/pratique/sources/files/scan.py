@@ -186,7 +186,10 @@ def blocks(
     """
     index, at = found.index, 0
     if numbers and not 1 <= numbers[0] <= numbers[-1] <= found.records:
-        raise SourceError(f"there are {found.records:,} records, none of them is number {numbers[-1]:,}")
+        raise SourceError(
+            f"there are {found.records:,} records, none of them is number {numbers[-1]:,}",
+            hint="the file changed while it was read; run again when nothing writes it",
+        )
     while at < len(numbers):
         block = (numbers[at] - 1) // index.stride
         first = block * index.stride + 1

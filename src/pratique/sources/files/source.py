@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import os
 import tempfile
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pratique.errors import ConfigurationError, SourceError
+from pratique.gauge import Amount, gauge
 from pratique.model import (
     Disposition,
     FileVersion,
@@ -97,6 +99,7 @@ class FileSource:
     limits: ReadLimits = field(default_factory=ReadLimits)
     workspace: Path = field(default_factory=lambda: Path(tempfile.gettempdir()))
     _pattern: PathPattern = field(init=False, repr=False)
+    _bytes_before: int = field(default=0, init=False, repr=False)
     _surveys: dict[str, _Found] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -122,10 +125,24 @@ class FileSource:
         hash, and second copies, are `skipped`. Raises SourceError if there is no file at all.
         """
         candidates = self._candidates(since)
+        with gauge.measuring(self._amount(candidates)):
+            return self._planned(candidates, since)
+
+    def _planned(self, candidates: list[Candidate], since: Position) -> Landed:
         if self.disposition == "replace":  # which reads all of its files again when one more has come
             return self._landed(self._plan_replace(candidates, since))
         self._forget_unpacked(since)
         return self._landed(self._plan(candidates, since))
+
+    def _amount(self, candidates: list[Candidate]) -> Callable[[], Amount | None]:
+        """How many bytes of the files are read, of all that match; what is known already counts as read."""
+        sizes = []
+        for candidate in candidates:
+            with contextlib.suppress(OSError):  # it is told where the file is read
+                sizes.append(candidate.path.stat().st_size)
+        total = sum(sizes)
+        self._bytes_before = 0
+        return lambda: Amount("bytes", min(self._bytes_before + gauge.position, total), total)
 
     def _forget_unpacked(self, since: Position) -> None:
         """Give back the disk of packed files that earlier loads have dealt with: they are not read again."""
@@ -221,6 +238,7 @@ class FileSource:
         """Survey a file, or remember why it is held; a file that is known by its hash is skipped whatever it is."""
         before = self._surveys.get(candidate.name)
         if before is not None and _unchanged(before):
+            self._bytes_before += before.survey.size
             return before
         try:
             found = self._open(candidate)
@@ -244,6 +262,7 @@ class FileSource:
             before = Descriptor.of(os.fstat(handle))
             inner = unpacked(handle, self.workspace, self.limits) if self._may_be_packed(handle) else None
             survey = self._unpacked(candidate, handle, inner) if inner else self._surveyed(candidate, handle, real)
+            self._bytes_before, gauge.position = self._bytes_before + before.size, 0
             same = before == Descriptor.of(os.fstat(handle)) == Descriptor.of(real.stat())
         except OSError as error:
             raise SourceError(f"it cannot be read: {error.strerror}", hint="run again when it can") from error

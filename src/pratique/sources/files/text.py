@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from pratique.errors import SourceError
+from pratique.gauge import gauge
 from pratique.sources.files.scratch import scratch_file
 
 _CHUNK_BYTES: Final = 1 << 20
@@ -53,6 +54,7 @@ def read_chunks(handle: int, offset: int = 0, size: int = _CHUNK_BYTES) -> Itera
     while chunk := os.pread(handle, size, offset):
         yield chunk
         offset += len(chunk)
+        gauge.position = offset
 
 
 def utf8_text(handle: int, path: Path, encoding: str, folder: Path) -> Text:
