@@ -174,7 +174,11 @@ def settings_page() -> str:
             "| key | default | kind | meaning | variable |\n|---|---|---|---|---|",
             *rows,
             "\n`connections.NAME` is `{url: …}`, or `{type: …, path: …}`: `duckdb://FILE`, `parquet://FOLDER`, or a",
-            "folder for sources; relative to the project. `${NAME}` and `${file:PATH}` in a value stand for a secret",
+            "folder for sources; relative to the project. Databases: `{url: …}` with `postgres://user@host:port/db`,",
+            "`mysql://…`, `mariadb://…` or `sqlite://FILE`, with `user`, `password` (by reference only), `tls`",
+            "(verify-full, verify-ca, require, prefer, disable; verify-full unless the server is on this machine),",
+            "`tls_ca`, `tls_certificate`, `tls_key`, `connect_timeout_seconds` (10),",
+            "`statement_timeout_seconds` (3600). `${NAME}` and `${file:PATH}` in a value stand for a secret",
             "from the environment (or `.env`), or from a file; what they stand for is printed as `***`.\n",
         ]
     )

@@ -3,6 +3,7 @@
     PratiqueError
     ├── ConfigurationError   the config author     exit 2
     ├── SourceError          the source owner      exit 3
+    │   └── SourceUnreachableError  (retryable)
     ├── DestinationError     the destination owner exit 4
     │   └── DestinationLockedError  (retryable)
     ├── GateError            the data owner        exit 1
@@ -72,6 +73,14 @@ class SourceError(PratiqueError):
     exit_code = 3
     code = "source"
     action = "look at the input with whoever sends it; the next run takes what is new"
+
+
+class SourceUnreachableError(SourceError):
+    """A server cannot be reached or broke off; it was tried again, and may be there later."""
+
+    code = "source_unreachable"
+    action = "see whether the server runs and lets this machine in; the next run tries again"
+    retryable = True
 
 
 class DestinationError(PratiqueError):

@@ -13,8 +13,8 @@ from pratique.config_manager import config_files, find_root
 from pratique.documents import folder_of, shown_path
 from pratique.errors import ConfigurationError
 from pratique.mistakes import Mistake, Mistakes
-from pratique.planning import parent_of
 from pratique.project import Project
+from pratique.references import parent_of
 
 _FOLDERS: Final = ("config", "pipelines", "pipelines/tests", "schemas")
 _SUFFIXES: Final = frozenset({".yaml", ".yml", ".json"})

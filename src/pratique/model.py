@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from pratique.databases import CursorSpan
 from pratique.errors import Gravity
 
 if TYPE_CHECKING:
@@ -22,14 +23,7 @@ Severity = Literal["warn", "quarantine", "fail"]
 
 SKIP_REASONS: tuple[str, ...] = ("filter", "identical", "superseded", "loaded before")  # as accounts name them
 
-LINEAGE_COLUMNS: tuple[str, ...] = (
-    "_source",
-    "_file",
-    "_row_number",
-    "_ingestion_timestamp",
-    "_run_id",
-    "_load_id",
-)
+LINEAGE_COLUMNS: tuple[str, ...] = ("_source", "_file", "_row_number", "_ingestion_timestamp", "_run_id", "_load_id")
 
 
 # --- what is read -----------------------------------------------------------------------------------------------
@@ -46,13 +40,11 @@ class FileVersion:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where a source stands, read from committed markers: every file version that is loaded, the newest last.
-
-    `latest` holds, for a replace source, the versions of its newest load only.
-    """
+    """Where a source stands, read from committed markers: every file version that is loaded, the newest last."""
 
     known: tuple[FileVersion, ...] = ()
-    latest: tuple[FileVersion, ...] = ()
+    latest: tuple[FileVersion, ...] = ()  # of a replace source: those of its newest load only
+    cursor: CursorSpan | None = None  # of the newest load that has one
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +61,7 @@ class CsvForm:
     multiline: bool = False  # a quoted field holds a line end somewhere: a parallel scan may refuse it
     broken: str | None = None  # how a placeholder of a broken record begins; its reason follows, UTF-8 in hex
     encoded: str | None = None  # how a record begins whose fields stand there in hex: it has several lines
+    copied: bool = False  # as `sources.database.lines` writes it: each line a record, NULL apart from an empty text
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +165,7 @@ class Landed:
     more: bool = False
     supersedes: tuple[str, ...] = ()  # names of files whose earlier version these rows replace
     notices: tuple[str, ...] = ()  # what people should know of how it was read
+    cursor: CursorSpan | None = None
     verify: Callable[[], None] = lambda: None
 
     @property
@@ -408,6 +402,7 @@ class Marker:
     started_at: str
     committed_at: str = ""
     sequence: int = 0  # order of commits in this destination, given by it
+    cursor: CursorSpan | None = None  # what of a growing table was read
 
     def to_json(self) -> str:
         """One line of JSON that `from_json` gives back unchanged."""
@@ -421,6 +416,7 @@ class Marker:
         data["account"] = Account(**data["account"])
         data["written"] = Written(**data["written"])
         data["segment"] = Segment(**data["segment"]) if data["segment"] else None
+        data["cursor"] = CursorSpan(**data["cursor"]) if data.get("cursor") else None
         data["causes"] = tuple(
             Cause(**{**item, "places": tuple((name, number) for name, number in item["places"])})
             for item in data["causes"]

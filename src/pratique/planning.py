@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, NoReturn, TypeVar, cast
 
 from pratique.config_manager import ConfigManager
+from pratique.databases import DatabaseInput
 from pratique.documents import KeyPath
+from pratique.errors import ConfigurationError
 from pratique.mistakes import Code, Mistake, Mistakes, refuse
 from pratique.model import LINEAGE_COLUMNS, Disposition
-from pratique.schema import Dialect, Reference, Schema
+from pratique.references import SchemaOf, check_reference, parent_of
+from pratique.schema import Dialect, Schema
 
 if TYPE_CHECKING:
     from pratique.specs.pipeline import SourceSpec
@@ -38,7 +41,6 @@ CAPTURE: Final = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)(?::[^{}]*)?\}")
 _TABLE: Final = re.compile(r"\w[\w-]*(\.\w[\w-]*)?")
 _LATEST: Final = re.compile(r"latest\(\s*([^()]+?)\s*\)")
 _WRITING: Final = ("destination", "write", "lineage")
-_NUMERIC: Final = frozenset({"integer", "number", "decimal"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +48,7 @@ class SourcePlan:
     """One source, resolved: what is read, by which schema, and how it is written into which table."""
 
     name: str
-    type: Literal["files"]
-    path: str
+    path: str  # of files; of a database the name of the table, or `query`
     base: Path
     format: FileFormat
     schema: Schema
@@ -59,6 +60,12 @@ class SourcePlan:
     max_share: float
     parents: tuple[str, ...]  # sources of this pipeline that must be loaded first
     reference_tables: Mapping[str, str]  # schema that a reference names -> its table
+    database: DatabaseInput | None = None
+
+    @property
+    def type(self) -> str:
+        """The word of the language for this kind of source."""
+        return self.database.server.kind if self.database else "files"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +92,21 @@ class Pipeline:
 
 
 _T = TypeVar("_T")
-SchemaOf = Callable[[str, str, Mistakes], Schema | None]  # of a reference such as `sales@2`, its place, what is found
+
+
+def format_of(path: str) -> FileFormat | None:
+    """The format that the suffix of a path says, perhaps under that of a packing; None if it says none."""
+    return _FORMATS.get(_suffix(path))
+
+
+def is_served_later(path: str) -> bool:
+    """Whether the suffix of a path says a format or a packing that is not read yet."""
+    return _suffix(path) in _LATER_SUFFIXES
+
+
+def _suffix(path: str) -> str:
+    suffix = Path(path).suffix.lower()
+    return Path(path).with_suffix("").suffix.lower() if suffix in _PACKINGS else suffix  # `orders.csv.gz` is CSV
 
 
 class Planner:
@@ -169,21 +190,28 @@ class Planner:
 
     def _source(self, name: str, spec: SourceSpec) -> SourcePlan | None:
         at: KeyPath = ("sources", name)
-        schema = None
-        if spec.schema_ is not None:
+        schema, reads_files = None, spec.type == "files"
+        reference = spec.schema_ if reads_files else spec.schema_ or name
+        if reference is not None:
             own = Mistakes()
-            schema = self._schema_of(spec.schema_, self._document.where((*at, "schema")), own)
+            schema = self._schema_of(reference, self._document.where((*at, "schema")), own)
             self._found.add(own)
             self._unsound |= {schema.name} if schema and own.errors else set()
         self._step(at, lambda: self._complete(name, spec), None)
-        if schema is None or spec.path is None:
+        database = None if reads_files else self._step(at, lambda: self._database(name, spec), None, "connections")
+        path = database.name if database else spec.path
+        if schema is None or path is None:
             return None
-        read, path = schema, spec.path
+        read, whole = schema, schema
         leans_on = (*_WRITING, f"schema {read.name}")
         write = spec.write or self._spec.write or self._spec.destination.write or "append"
+        own_table = spec.table if reads_files else None
         self._step(at, lambda: self._check_captures(name, path, read), None, *leans_on)
         merged = spec.on_new_version == "merge"
         self._step(at, lambda: _check_stored_keys(name, read, write, merged=merged), None, *leans_on)
+        if database:
+            self._step(at, lambda: self._check_cursor(name, database, whole, write), None, *leans_on)
+            read = self._step(at, lambda: self._filtered(name, spec.filter, whole), whole, *leans_on)
         share = (
             spec.quarantine.max_share,
             self._spec.quarantine.max_share,
@@ -191,12 +219,11 @@ class Planner:
         )
         return SourcePlan(
             name=name,
-            type="files",
             path=path,
             base=self._step(at, lambda: self._base(name, spec, path), self._config.root, "connections"),
-            format=self._step(at, lambda: self._format(name, spec, path), "csv"),
-            schema=schema,
-            table=self._step(at, lambda: self._table(spec.table, read.name, (*at, "table")), read.name, *_WRITING),
+            format=self._step(at, lambda: self._format(name, spec, path), "csv") if reads_files else "csv",
+            schema=read,
+            table=self._step(at, lambda: self._table(own_table, read.name, (*at, "table")), read.name, *_WRITING),
             write=write,
             keep=self._step(at, lambda: self._keep(name, spec, read, write), None, *leans_on),
             on_new_version=self._step(at, lambda: self._on_new_version(name, spec, read, write), None, *leans_on),
@@ -204,11 +231,14 @@ class Planner:
             max_share=next(value for value in share if value is not None),
             parents=(),
             reference_tables={},
+            database=database,
         )
 
     def _complete(self, name: str, spec: SourceSpec) -> None:
         where = self._document.where(("sources", name))
-        words = {"path": spec.path, "schema": spec.schema_}
+        words: dict[str, str | None] = {"path": spec.path, "schema": spec.schema_}
+        if spec.type != "files":
+            words = {"connection": spec.connection}
         refuse(
             Mistake(where, f"sources.{name}: {word} is missing", f"add {word}: …", "missing-key")
             for word, value in words.items()
@@ -217,12 +247,52 @@ class Planner:
 
     def _base(self, name: str, spec: SourceSpec, path: str) -> Path:
         """The folder from which a source's path counts."""
+        if spec.type != "files":
+            return self._config.root
         if spec.connection is not None:
             return self._connection(spec.connection, ("sources", name, "connection"), ("file", "files"))[1]
         if "://" in path:
             message = f"sources.{name}: a path of a cloud is not served yet"
             self._fail(message, ("sources", name, "path"), "served: paths of this machine", "not-served")
         return self._config.root
+
+    def _database(self, name: str, spec: SourceSpec) -> DatabaseInput | None:
+        """What a source asks of its database."""
+        from pratique.specs.databases import database_input, server  # noqa: PLC0415 - pydantic
+
+        if spec.connection is None or spec.type not in {"postgres", "mysql", "sqlite"}:
+            return None
+        config, at = self._config, ("sources", name)
+        found = config.connection(spec.connection, self._document.where((*at, "connection")))
+        place: KeyPath = ("connections", spec.connection)
+
+        def where(path: KeyPath, key: bool = False) -> str:  # noqa: FBT001, FBT002 - see specs.base.Where
+            return config.where((*place, *path), key)
+
+        there = server(spec.connection, found, spec.type, config.root, where)
+        return database_input(name, spec, there, lambda key: self._document.where((*at, *key)))
+
+    def _check_cursor(self, name: str, asked: DatabaseInput, schema: Schema, write: Disposition) -> None:
+        path: KeyPath = ("sources", name, "cursor")
+        if asked.cursor and write == "replace":
+            hint = "write cursor: null to read all rows each time, or write: merge"
+            self._fail(f"sources.{name}: write: replace would keep the new rows only", path, hint)
+        if asked.cursor and asked.cursor.lookback and not schema.primary_key:
+            message = f"sources.{name}: a look-back reads rows again, and schema {schema.name} has no key to tell them"
+            self._fail(message, (*path, "lookback"), "give the schema a primaryKey, or remove lookback")
+
+    def _filtered(self, name: str, text: str | None, schema: Schema) -> Schema:
+        """The schema with the filter of the source beside its own."""
+        from pratique.schema.compile import check  # noqa: PLC0415 - the SQL parser
+
+        if text is None:
+            return schema
+        both = replace(schema, filter=f"({schema.filter}) AND ({text})" if schema.filter else text)
+        try:
+            check(both)
+        except ConfigurationError as error:
+            self._fail(f"sources.{name}.filter: {error.message}", ("sources", name, "filter"), error.hint, "rule")
+        return both
 
     def _check_captures(self, name: str, path: str, schema: Schema) -> None:
         captures = CAPTURE.findall(path)
@@ -239,9 +309,7 @@ class Planner:
                 )
 
     def _format(self, name: str, spec: SourceSpec, path: str) -> FileFormat:
-        suffix = Path(path).suffix.lower()
-        if suffix in _PACKINGS:  # `orders.csv.gz` is CSV
-            suffix = Path(path).with_suffix("").suffix.lower()
+        suffix = _suffix(path)
         if suffix in _LATER_SUFFIXES:
             served = ", ".join(sorted(_FORMATS))
             message = f"sources.{name}: {suffix} files are not served yet"
@@ -429,46 +497,3 @@ def _check_stored_keys(source: str, schema: Schema, write: Disposition, *, merge
                 hint = f"use `store: hash` instead of `store: {field.store}`, or another key"
                 where = schema.place(("fields", field.name, "store"))
                 refuse([Mistake(where, f"{message} is not stored there", hint, "conflict")])
-
-
-def parent_of(child: Schema, reference: Reference, schema_of: SchemaOf, found: Mistakes) -> Schema | None:
-    """The schema that a reference names, if it is there and the reference can hold."""
-    place = child.inside(_path(child, reference), reference.parent, 0) if child.document else reference.where
-    own = Mistakes()
-    parent = schema_of(reference.parent, place, own)
-    found.add(own)
-    if parent is not None and not own.errors:
-        with found.caught():
-            check_reference(child, parent, reference)
-    return parent
-
-
-def _path(child: Schema, reference: Reference) -> KeyPath:
-    """Where the parent of a reference is written: it names its fields in a key as people separate them."""
-    raw = child.document.value.get("references", {}) if child.document else {}
-    key = next((key for key in raw if tuple(part.strip() for part in key.split(",")) == reference.fields), "")
-    return ("references", key, "to")
-
-
-def check_reference(child: Schema, parent: Schema, reference: Reference) -> None:
-    """Both sides of a reference exist and can be equal."""
-    from pratique.specs.base import nearest  # noqa: PLC0415 - pydantic
-
-    known = {field.name: field.type for field in parent.fields}
-    wrong: list[Mistake] = []
-    for own, theirs in zip(reference.fields, reference.parent_fields, strict=True):
-        if theirs not in known:
-            message, hint = f'schema {parent.name} has no field "{theirs}"', nearest(theirs, known, "fields")
-            where = child.inside(_path(child, reference), theirs, 0) if child.document else reference.where
-            wrong.append(Mistake(where, message, hint, "unknown-name", length=len(theirs)))
-            continue
-        left, right = child.field(own).type, known[theirs]
-        if left.name != right.name and not {left.name, right.name} <= _NUMERIC:
-            message = f"{own} is {left}, but {parent.name}.{theirs} is {right}: they can never be equal"
-            wrong.append(Mistake(reference.where, message, "give both fields the same type", "reference"))
-        stores = (child.field(own).store, parent.field(theirs).store)
-        if set(stores) not in ({"keep"}, {"hash"}) or ("hash" in stores and left != right):
-            message = f"{own} and {parent.name}.{theirs} cannot be compared: they are stored as {' and '.join(stores)}"
-            hint = "keep both, or hash both with the same type: a hash tells nothing of other values"
-            wrong.append(Mistake(reference.where, message, hint, "reference"))
-    refuse(wrong)

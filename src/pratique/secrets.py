@@ -97,7 +97,7 @@ def resolve_secrets(
         return value
     place = where(path)
     try:
-        return Secret(_REFERENCE.sub(lambda match: _remembered(_resolve(match[1], environ, root, place)), value))
+        return Secret(_REFERENCE.sub(lambda match: remembered(_resolve(match[1], environ, root, place)), value))
     except ConfigurationError as error:
         if found is None:
             raise
@@ -105,7 +105,8 @@ def resolve_secrets(
         return Secret(value)
 
 
-def _remembered(text: str) -> str:
+def remembered(text: str) -> str:
+    """`text`, hidden from here on in everything that is told: it is a secret."""
     if len(text) >= _HIDDEN_CHARACTERS_MIN:
         _resolved.add(text)
     return text

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from pratique.databases import Cursor, Lookback
 from pratique.errors import ConfigurationError
 from pratique.schema import Check, Dialect, FieldType, Reference
 
@@ -195,8 +196,6 @@ def test_the_example_with_its_cloud_is_refused_at_the_connection(partners) -> No
         (
             SHOP,
             {
-                "1:18": "type postgres is not served yet",
-                "1:49": "cursor is not served yet",
                 "6:1": "together is not served yet",
             },
         ),
@@ -219,8 +218,36 @@ def test_examples_of_later_features_parse_and_say_what_is_not_served(
     with pytest.raises(ConfigurationError) as caught:
         folder.project().pipeline("later")
     error = caught.value
-    told = {error.where: error.message} | {item["where"]: item["message"] for item in error.facts["more"]}
+    told = {error.where: error.message} | {item["where"]: item["message"] for item in error.facts.get("more", [])}
     for place, message in expected.items():
         assert message in told[f"pipelines/later.yaml:{place}"]
     for message in told.values():
         assert message.endswith("is not served yet") or re.match("there is no |.*schema is missing", message)
+
+
+def test_the_example_of_a_database_is_planned_in_full(folder, monkeypatch) -> None:
+    """Defaults reach each source, `cursor: null` takes one away; schema and table go by the source's name."""
+    monkeypatch.setenv("SHOP_PASSWORD", "x")
+    folder.write({
+        "config/default.yaml": (
+            'connections:\n  shop_ro: {url: "postgres://reader@db.example:6432/shop", password: "${SHOP_PASSWORD}"}\n'
+            "  lake: {url: duckdb://lake.duckdb}\n"
+        ),
+        "pipelines/shop.yaml": SHOP.replace("together: {snapshot: one, commit: one}", ""),
+        **{f"schemas/{name}.yaml": "primaryKey: id\nfilter: id > 0\nfields: {id: integer, status: {}}\n" for name in ("customers", "orders", "items")},
+    })  # fmt: skip
+    customers, orders, items = folder.project().pipeline("shop").sources
+    assert (customers.type, customers.table, customers.write) == ("postgres", "shop_dev.customers", "merge")
+    assert customers.database is not None
+    assert customers.database.cursor == Cursor("updated_at", None, Lookback(3600, seconds=True))
+    server = customers.database.server
+    assert (server.host, server.port, server.user, server.database, server.tls) == (
+        "db.example",
+        6432,
+        "reader",
+        "shop",
+        "verify-full",
+    )
+    assert orders.schema.filter == "(id > 0) AND (status <> 'draft')"
+    assert items.database is not None
+    assert (items.database.table, items.database.cursor, items.write) == ("order_items", None, "replace")

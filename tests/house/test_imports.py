@@ -18,6 +18,9 @@ DRIVERS = [
     "sqlite3",
     "structlog",
     "prometheus_client",
+    "psycopg",
+    "pymysql",
+    "stamina",
 ]
 CHEAP = [
     "pratique",

@@ -15,6 +15,7 @@ from pratique.cli.failure import Failure
 from pratique.cli.signals import stop
 
 _COMMANDS: Final[dict[str, tuple[str, str]]] = {  # name -> (module:attribute, what it does)
+    "init": ("pratique.cli.init:command", "Write a project for your files, and run it; alone, a small example."),
     "run": ("pratique.cli.run:run", "Run pipelines: read, judge, load or quarantine, account."),
     "runs": ("pratique.cli.runs:runs", "List the latest runs, or show one in full."),
     "lint": ("pratique.cli.lint:command", "Find every mistake in a project's files, and say how to mend it."),
@@ -29,16 +30,19 @@ _COMMANDS: Final[dict[str, tuple[str, str]]] = {  # name -> (module:attribute, w
 }
 _EPILOG: Final = """\b
 Examples:
+  pratique init orders.csv              a project out of a file, and its run
   pratique run                          all pipelines, in order of name
   pratique run shop_daily --env prod    one pipeline with the settings of prod
   pratique run shop_daily --dry-run     judge and report, write nothing
   pratique quarantine list              what is held, by cause
   pratique lint                         every mistake in the files
   pratique test                         the tests in pipelines/tests/
+
 \b
 Exit codes: 0 done, 1 the gate failed, 2 configuration, 3 source,
 4 destination, 5 internal, 6 already running, 7 interrupted (run again),
 8 partial.
+
 \b
 Completion for bash (likewise zsh, fish):
   eval "$(pratique completion bash)"

@@ -74,7 +74,7 @@ def run(
     codes = []
     for name in names:
         codes.append(
-            _run_one(
+            run_named(
                 project,
                 name,
                 console,
@@ -90,16 +90,16 @@ def run(
     raise click.exceptions.Exit(worst(codes))
 
 
-def _run_one(
+def run_named(
     project: Project,
     name: str,
     console: Console,
-    options: str,
+    options: str = "",
     *,
-    dry_run: bool,
-    quiet: bool,
-    strict: bool,
-    as_json: bool,
+    dry_run: bool = False,
+    quiet: bool = False,
+    strict: bool = False,
+    as_json: bool = False,
 ) -> int:
     """Run one pipeline and tell about it; an error that stops it before it begins is told in the same place."""
     from pratique.ingestion import run_pipeline  # noqa: PLC0415 - pydantic: 0.3 s that --help and completion do without

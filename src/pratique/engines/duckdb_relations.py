@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 FILE = "_file"
 MALFORMED = "_malformed"
 _ARROW = "_arrow_input"
+_BACKSLASH = "\\"
 _BUFFER_BYTES = 32 * 1024 * 1024  # Limit: DuckDB would take 16 x the longest record allowed, per thread
 
 
@@ -55,6 +56,9 @@ def relation(session: Session, part: Part, first: int) -> Iterator[Relation]:
         return
     _distinct(part)
     captures = _captures(part, first)
+    if isinstance(part.form, CsvForm) and part.form.copied:
+        yield Relation(_copied(session, part, part.form, first), _texts(part), captures, None)
+        return
     if isinstance(part.form, CsvForm):
         yield Relation(_csv(session, part, part.form, first), _texts(part), captures, MALFORMED)
         return
@@ -172,6 +176,41 @@ def _csv(session: Session, part: Part, form: CsvForm, first: int) -> str:
         f"(SELECT {named}, {_index(part, first)}, {wrong} AS {identifier(MALFORMED)} "
         f"FROM read_csv({_paths(part)}, {arguments}))"
     )
+
+
+def _copied(session: Session, part: Part, form: CsvForm, first: int) -> str:
+    """Read the lines that a database source lands: a tab after each text, NULL apart from an empty one."""
+    width = len(form.columns)
+    options = {
+        "columns": "{" + ", ".join(f"'c{number}': 'VARCHAR'" for number in range(width + 1)) + "}",
+        "delim": "'\t'",
+        "quote": "''",
+        "escape": "''",
+        "comment": "''",
+        "encoding": "'utf-8'",
+        "nullstr": r"'\N'",
+        "new_line": r"'\n'",
+        "max_line_size": str(session.settings.record_bytes_max),
+        "buffer_size": str(max(_BUFFER_BYTES, 2 * session.settings.record_bytes_max)),
+        "auto_detect": "false",
+        "header": "false",
+        "strict_mode": "true",
+    }
+    named = ", ".join(f"{_plain(f'c{number}')} AS {identifier(name)}" for number, name in enumerate(form.columns))
+    arguments = ", ".join(f"{name} = {value}" for name, value in options.items())
+    return f"(SELECT {named}, {_index(part, first)} FROM read_csv({_paths(part)}, {arguments}))"
+
+
+def _plain(column: str) -> str:
+    """SQL: the text that was written with a backslash before what would end a field or a line.
+
+    A doubled backslash is set aside as one before an s, which is never written: no step finds what an earlier one made.
+    """
+    text = f"replace({column}, {literal(2 * _BACKSLASH)}, {literal(_BACKSLASH + 's')})"
+    for mark, character in (("b", 8), ("t", 9), ("n", 10), ("v", 11), ("f", 12), ("r", 13), ("0", 0)):
+        text = f"replace({text}, {literal(_BACKSLASH + mark)}, chr({character}))"
+    text = f"replace({text}, {literal(_BACKSLASH + 's')}, {literal(_BACKSLASH)})"
+    return f"CASE WHEN contains({column}, {literal(_BACKSLASH)}) THEN {text} ELSE {column} END"
 
 
 def _value(form: CsvForm, number: int) -> str:

@@ -15,6 +15,7 @@ from pratique.monitoring.metrics import BY_HAND
 from pratique.project import Project
 from pratique.secrets import hide_secrets
 from pratique.sources.csv_source import CSVDataSource
+from pratique.sources.database_source import DatabaseDataSource
 
 
 class DataIngestionPipeline:
@@ -31,11 +32,11 @@ class DataIngestionPipeline:
         self._config = config
         self._name = name
         self._emit = emit or silent
-        self._sources: list[CSVDataSource] = []
+        self._sources: list[CSVDataSource | DatabaseDataSource] = []
         self.errors: dict[str, PratiqueError] = {}
         self.counts: dict[str, int] = {}
 
-    def add_source(self, source: CSVDataSource) -> None:
+    def add_source(self, source: CSVDataSource | DatabaseDataSource) -> None:
         """Read this source too, after those added before."""
         if self._name is not None:
             raise ConfigurationError(

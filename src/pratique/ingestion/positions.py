@@ -21,10 +21,11 @@ def position(markers: Sequence[Marker], plan: SourcePlan, aside: Sequence[FileVe
     """Where the source stands, by its markers and what this run has set aside."""
     mine = _mine(markers, plan)
     latest = mine[-1].files if mine else ()
+    cursor = next((marker.cursor for marker in reversed(mine) if marker.cursor), None)
     versions = [*(version for marker in mine for version in marker.files), *aside]
     if plan.on_new_version == "replace":  # of a file's contents only the newest is in the table
-        return Position(tuple({version.name: version for version in versions}.values()), latest)
-    return Position(tuple(reversed(dict.fromkeys(reversed(versions)))), latest)
+        return Position(tuple({version.name: version for version in versions}.values()), latest, cursor)
+    return Position(tuple(reversed(dict.fromkeys(reversed(versions)))), latest, cursor)
 
 
 def replaced_loads(markers: Sequence[Marker], plan: SourcePlan, landed: Landed) -> tuple[str, ...]:

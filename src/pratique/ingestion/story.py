@@ -172,6 +172,7 @@ class PipelineRun:
             overrides=plan.overrides,
             limits=self.limits,
             workspace=self.workspace,
+            database=plan.database,
         )
         while self._ingest(plan, source, progress):
             continue
@@ -201,9 +202,9 @@ class PipelineRun:
         progress.known.update((version.name, None) for version in landed.skipped if version.name not in mine)
         for held in landed.held:
             self._hold(plan, progress, held)
+        self.notices.update(dict.fromkeys(landed.notices))
         if not landed.files:
             return False
-        self.notices.update(dict.fromkeys(landed.notices))
         self.tell(
             SourceLanded,
             source=plan.name,
@@ -357,6 +358,7 @@ class PipelineRun:
                     causes=masked_causes(collector.causes(), load.plan.schema),
                     tally=_told(load.plan, staged.tally),
                     started_at=load.began,
+                    cursor=load.landed.cursor,
                 )
             )
 

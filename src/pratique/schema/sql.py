@@ -15,3 +15,10 @@ def literal(text: str) -> str:
     if "\0" in text:
         raise ValueError("a text with a NUL character cannot be used in SQL")
     return "'" + text.replace("'", "''") + "'"
+
+
+def backticked(name: str) -> str:
+    """`name` as a quoted identifier of MySQL, whose double quotes may mean a text."""
+    if "\0" in name:
+        raise ValueError("a name with a NUL character cannot be used in SQL")
+    return "`" + name.replace("`", "``") + "`"

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from pratique.databases import DatabaseInput
 from pratique.model import Disposition
 from pratique.schema import Dialect, Schema
 from pratique.sources.base import Probe, ReadLimits, Source
@@ -25,11 +26,24 @@ def open_source(
     overrides: tuple[tuple[Mapping[str, str], Dialect], ...] = (),
     limits: ReadLimits | None = None,
     workspace: Path | None = None,
+    database: DatabaseInput | None = None,
 ) -> Source:
-    """A source of files below `base`; touches no file yet. Raises ConfigurationError for a wrong path or format.
+    """A source of files below `base`, or of the rows of `database`; touches neither yet.
 
+    Raises ConfigurationError for a wrong path or format, or where the package for a kind of database is missing.
     What it must write in passing goes into `workspace` (None: the system's temporary folder), whose owner clears it.
     """
+    if database is not None:
+        from pratique.sources.database.source import DatabaseSource  # noqa: PLC0415 - loads what talks to databases
+
+        return DatabaseSource(
+            name,
+            schema,
+            database,
+            disposition,
+            limits or ReadLimits(),
+            workspace or Path(tempfile.gettempdir()),
+        )
     from pratique.sources.files.source import FileSource  # noqa: PLC0415 - whoever only names a source reads no file
 
     return FileSource(

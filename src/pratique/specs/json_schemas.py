@@ -8,7 +8,7 @@ from pratique.schema.rules import FORMATS
 from pratique.specs.base import NAME_PATTERN, Spec
 from pratique.specs.cases import CaseFileSpec
 from pratique.specs.descriptions import WORDS
-from pratique.specs.pipeline import DESTINATION_WORDS, PIPELINE_WORDS, SOURCE_WORDS, PipelineSpec
+from pratique.specs.pipeline import DATABASE_TYPES, DESTINATION_WORDS, PIPELINE_WORDS, SOURCE_WORDS, PipelineSpec
 from pratique.specs.schema import DECIMAL_PATTERN, ENCODINGS, TYPES, SchemaSpec
 from pratique.specs.settings import SettingsSpec
 
@@ -65,7 +65,8 @@ _WORDS: Final[dict[str, dict[str, dict[str, Any]]]] = {
         "encoding": {"examples": list(ENCODINGS)},
     },
     "SourceSpec": {
-        "type": {"enum": ["files"]},
+        "type": {"enum": ["files", *sorted(DATABASE_TYPES)]},
+        "filter": {"examples": ["status <> 'draft'"]},
         "path": {"examples": ["in/*.csv", "{partner}/sales_{period:%Y-%m}*.csv"]},
         "schema": {"examples": ["orders", "orders@2"]},
         "keep": {"anyOf": [{"type": "string", "pattern": r"^latest\(.+\)$"}, {"type": "null"}]},
@@ -101,7 +102,11 @@ _WORDS: Final[dict[str, dict[str, dict[str, Any]]]] = {
             "additionalProperties": {
                 "type": "object",
                 "properties": {
-                    "url": {"type": "string", "description": "duckdb://FILE, parquet://FOLDER, or a folder"},
+                    "url": {
+                        "type": "string",
+                        "description": "duckdb://FILE, parquet://FOLDER, a folder, postgres://user@host/database, "
+                        "mysql://user@host/database, or sqlite://FILE",
+                    },
                     "type": {"enum": ["duckdb", "parquet", "files"], "description": "instead of the url's beginning"},
                     "path": {"type": "string", "description": "with `type`, instead of `url`"},
                 },

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, Field
 
+from pratique.databases import Lookback
 from pratique.model import Disposition
 from pratique.specs.base import Free, Name, Share, Spec
 from pratique.specs.schema import DialectSpec
@@ -16,7 +18,10 @@ Text = Annotated[str, Field(min_length=1)]
 
 NOTICED_WORDS: Final = frozenset({"schedule", "expect"})  # not served yet, but the rows are right without them
 PIPELINE_WORDS: Final = frozenset({"together"})  # not served yet, and the result would be wrong without them
-SOURCE_WORDS: Final = frozenset({"get", "params", "paginate", "records", "cursor", "unit", "tables", "filter", "query"})
+SOURCE_WORDS: Final = frozenset({"get", "params", "paginate", "records", "unit", "tables"})
+DATABASE_TYPES: Final = frozenset({"postgres", "mysql", "sqlite"})
+DATABASE_WORDS: Final = frozenset({"cursor", "filter", "query", "columns"})  # served where a database is read
+FILE_WORDS: Final = frozenset({"path", "format", "on_new_version", "overrides"})  # mean nothing there
 DESTINATION_WORDS: Final = frozenset({"delete", "children"})
 
 
@@ -41,6 +46,28 @@ class SourceQuarantineSpec(Spec):
     max_share: Share | None = None
 
 
+def _lookback(value: Any) -> Any:
+    """`10m`, `1h`, `2d`, or a whole number in units of the cursor."""
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return Lookback(value, seconds=False)
+    match = re.fullmatch("([0-9]+) ?([smhd])", value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError("expected a time such as 10m, 1h or 2d, or a whole number")
+    return Lookback(int(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]], seconds=True)
+
+
+def _text_of_number(value: Any) -> Any:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+class CursorSpec(Spec):
+    """The column by which new rows are told from known ones."""
+
+    field: Text
+    start: Annotated[Text | None, BeforeValidator(_text_of_number, json_schema_input_type=str | int | None)] = None
+    lookback: Annotated[Any, BeforeValidator(_lookback, json_schema_input_type=str | int)] = None
+
+
 class SourceSpec(Spec):
     """One source with its schema and its table."""
 
@@ -56,16 +83,17 @@ class SourceSpec(Spec):
     overrides: list[OverrideSpec] = Field(default_factory=list)
     quarantine: SourceQuarantineSpec = SourceQuarantineSpec()
     description: str = ""
+    query: Text | None = None
+    columns: Annotated[list[Text], Field(min_length=1)] | None = None
+    cursor: CursorSpec | None = None
+    filter: Text | None = None
     expect: Any = None
     get: Any = None
     params: Any = None
     paginate: Any = None
     records: Any = None
-    cursor: Any = None
     unit: Any = None
     tables: Any = None
-    filter: Any = None
-    query: Any = None
 
 
 class DestinationSpec(Spec):

@@ -55,12 +55,12 @@ def find_head(text: Text, schema: Schema, dialect: Dialect, limits: ReadLimits) 
     Where the first rows are no header of the schema, it is looked for below them; where the schema declares no
     delimiter, with others. What was found in either way stands in `notices`. Two ways that fit are one too many.
     """
-    carriage = _by_carriage_return(text, limits)
+    carriage = by_carriage_return(text, limits)
     first = replace(dialect, delimiter=dialect.delimiter or ",")
     top = _top(text, first, limits, carriage)
     if not dialect.header:
         for sound in [cut for cut in top if cut.problem is None][:1]:
-            check_header(schema, _names(text, sound, first), limits.columns_max, by_name=False)
+            check_header(schema, names_of(text, sound, first), limits.columns_max, by_name=False)
         return Head(expected(schema), first, carriage, offset=text.begin)
     found = _fitting(text, top, schema, first, limits)
     if found is None and dialect.delimiter is None:
@@ -72,7 +72,7 @@ def find_head(text: Text, schema: Schema, dialect: Dialect, limits: ReadLimits) 
         found = fitting[0] if fitting else None
     if found is None:
         _refuse_broken(top[: dialect.header_rows], dialect)
-        names = _names(text, top[dialect.header_rows - 1], first)
+        names = names_of(text, top[dialect.header_rows - 1], first)
         check_header(schema, names, limits.columns_max)
         raise InternalError(
             f"no header of the schema {schema.name} was found, and nothing is wrong with the first line"
@@ -84,11 +84,11 @@ def find_head(text: Text, schema: Schema, dialect: Dialect, limits: ReadLimits) 
 
 def top_head(text: Text, dialect: Dialect, limits: ReadLimits) -> Head:
     """Take the rows at the top for the header, whatever they say."""
-    carriage = _by_carriage_return(text, limits)
+    carriage = by_carriage_return(text, limits)
     first = replace(dialect, delimiter=dialect.delimiter or ",")
     rows = _top(text, first, limits, carriage)[: dialect.header_rows]
     _refuse_broken(rows, dialect)
-    return replace(_head(_names(text, rows[-1], first), rows, first, above=False), carriage=carriage)
+    return replace(_head(names_of(text, rows[-1], first), rows, first, above=False), carriage=carriage)
 
 
 def _refuse_broken(rows: Sequence[Cut], dialect: Dialect) -> None:
@@ -103,7 +103,7 @@ def _refuse_broken(rows: Sequence[Cut], dialect: Dialect) -> None:
         raise SourceError(f"its header in line {last.line} cannot be read: {last.problem}", hint=_BROKEN_HINT)
 
 
-def _by_carriage_return(text: Text, limits: ReadLimits) -> bool:
+def by_carriage_return(text: Text, limits: ReadLimits) -> bool:
     """Whether the first line ends with a carriage return that no line feed follows."""
     offset = text.begin
     for chunk in text.chunks():
@@ -137,7 +137,7 @@ def _fitting(text: Text, top: Sequence[Cut], schema: Schema, dialect: Dialect, l
     for end in range(rows - 1, len(top)):
         if any(cut.problem for cut in top[end - rows + 1 : end + 1]):
             continue
-        names = _names(text, top[end], dialect)
+        names = names_of(text, top[end], dialect)
         if fits(schema, names, limits, anywhere=end >= rows):
             return _head(names, top[end - rows + 1 : end + 1], dialect, above=end >= rows)
     return None
@@ -173,7 +173,7 @@ def _head(names: tuple[str, ...], rows: Sequence[Cut], dialect: Dialect, *, abov
     )
 
 
-def _names(text: Text, cut: Cut, dialect: Dialect) -> tuple[str, ...]:
+def names_of(text: Text, cut: Cut, dialect: Dialect) -> tuple[str, ...]:
     """The fields of a record whose quotes are in order."""
     line = text.decode(cut.data.removesuffix(end_of(cut.data)))
     return tuple(next(csv.reader([line], **csv_options(dialect))))
