@@ -79,6 +79,7 @@ class SourceUnreachableError(SourceError):
     """A server cannot be reached or broke off; it was tried again, and may be there later."""
 
     code = "source_unreachable"
+    action = "see whether the server runs and lets this machine in; the next run tries again"
     retryable = True
 
 

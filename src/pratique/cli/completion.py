@@ -16,6 +16,7 @@ from pratique.errors import InternalError
 Examples:
   pratique completion bash
   pratique completion fish > pratique.fish
+
 \b
 To have it in every shell, add one line to
   ~/.bashrc                    eval "$(pratique completion bash)"

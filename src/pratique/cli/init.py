@@ -35,13 +35,14 @@ _ASKED: Final = {
     epilog="""\b
 Examples:
   pratique init                         a small project that runs, to look at
-  pratique init orders.csv              a project out of a file, and its first run
+  pratique init orders.csv              a project out of a file, and its run
   pratique init data                    every file of a folder is a source
   pratique init https://example.org/orders.csv
   pratique init orders.csv --dates day-first --no-run
+
 \b
-Exit codes: those of `pratique run`; 2 a file is there already, 3 nothing can be
-read.""",
+Exit codes: those of `pratique run`; 2 a file is there already, 3 nothing can
+be read.""",
 )
 @click.argument("target", required=False, metavar="[FILE|FOLDER|URL]")
 @click.option("--name", metavar="NAME", help="Name of the pipeline. Default: that of the file or folder.")

@@ -28,6 +28,7 @@ Examples:
   pratique lint pipelines schemas/a.yaml
   pratique lint --format github         annotations in a pull request
   pratique lint --format sarif > pratique.sarif
+
 \b
 Exit codes: 0 no mistakes, 2 mistakes. Warnings are 0, with --strict 2.""",
 )

@@ -30,17 +30,19 @@ _COMMANDS: Final[dict[str, tuple[str, str]]] = {  # name -> (module:attribute, w
 }
 _EPILOG: Final = """\b
 Examples:
-  pratique init orders.csv              a project out of a file, and its first run
+  pratique init orders.csv              a project out of a file, and its run
   pratique run                          all pipelines, in order of name
   pratique run shop_daily --env prod    one pipeline with the settings of prod
   pratique run shop_daily --dry-run     judge and report, write nothing
   pratique quarantine list              what is held, by cause
   pratique lint                         every mistake in the files
   pratique test                         the tests in pipelines/tests/
+
 \b
 Exit codes: 0 done, 1 the gate failed, 2 configuration, 3 source,
 4 destination, 5 internal, 6 already running, 7 interrupted (run again),
 8 partial.
+
 \b
 Completion for bash (likewise zsh, fish):
   eval "$(pratique completion bash)"

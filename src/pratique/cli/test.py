@@ -28,6 +28,7 @@ Examples:
   pratique test pipelines/tests/orders.yaml  those of one file
   pratique test --only "a date*"             those whose names fit
   pratique test --junit build/tests.xml      for a build server
+
 \b
 Exit codes: 0 all passed, 1 a test failed, 2 a test could not be run, for a
 mistake in its file, or there is none.""",
