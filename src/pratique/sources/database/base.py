@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Final, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from pratique.databases import Lookback
-from pratique.errors import SourceError
+from pratique.errors import SourceError, SourceUnreachableError
 
 APPLICATION: Final = "pratique"
 
@@ -91,6 +91,20 @@ class Database(Protocol):
     def snapshot(self) -> AbstractContextManager[Snapshot]:
         """Open a connection and one view. SourceUnreachableError if that may go better later, else SourceError."""
         ...
+
+
+def unreachable(where: str, text: str) -> SourceUnreachableError:
+    """The error for a server that may be there later."""
+    return SourceUnreachableError(
+        f"the database {where} cannot be reached, or broke off: {text}",
+        hint="nothing was loaded; see that the server is up, then run again",
+    )
+
+
+def refused(where: str, text: str, hint: str, facts: Mapping[str, Any]) -> SourceError:
+    """The error for what a server does not allow or understand, and will not the next time either."""
+    hint = hint or "see the connection in config/, and the source's table or query"
+    return SourceError(f"the database {where} refuses: {text}", hint=hint, facts=facts)
 
 
 def no_table(name: str, known: Iterable[str], where: str) -> SourceError:

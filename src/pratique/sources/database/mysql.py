@@ -13,10 +13,10 @@ from pymysql.connections import MySQLResult
 from pymysql.constants import FIELD_TYPE, FLAG
 
 from pratique.databases import DatabaseInput
-from pratique.errors import SourceError, SourceUnreachableError
+from pratique.errors import SourceError
 from pratique.schema.sql import backticked
 from pratique.secrets import reveal
-from pratique.sources.database.base import APPLICATION, Bounds, SourceColumn, Window, no_table
+from pratique.sources.database.base import APPLICATION, Bounds, SourceColumn, Window, no_table, refused, unreachable
 from pratique.sources.database.lines import line
 
 _BINARY: Final = 63  # the character set of bytes
@@ -289,11 +289,7 @@ def _explained(error: pymysql.MySQLError, where: str) -> SourceError:
     code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
     text = str(error.args[-1]) if error.args else "no answer"
     if code in _PASSING and not isinstance(error.__cause__ or error.__context__, ssl.SSLError):
-        return SourceUnreachableError(
-            f"the database {where} cannot be reached, or broke off: {text}",
-            hint="nothing was loaded; see that the server is up, then run again",
-        )
+        return unreachable(where, text)
     if isinstance(error.__cause__ or error.__context__, ssl.SSLError):
         code = 2026
-    hint = _HINTS.get(code, "see the connection in config/, and the source's table or query")
-    return SourceError(f"the database {where} refuses: {text}", hint=hint, facts={"code": code})
+    return refused(where, text, _HINTS.get(code, ""), {"code": code})

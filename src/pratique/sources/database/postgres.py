@@ -12,10 +12,10 @@ import psycopg
 from psycopg import pq
 
 from pratique.databases import DatabaseInput
-from pratique.errors import SourceError, SourceUnreachableError
+from pratique.errors import SourceError
 from pratique.schema.sql import identifier, literal
 from pratique.secrets import reveal
-from pratique.sources.database.base import APPLICATION, Bounds, SourceColumn, Window, no_table
+from pratique.sources.database.base import APPLICATION, Bounds, SourceColumn, Window, no_table, refused, unreachable
 from pratique.sources.database.postgres_types import PARTS_QUERY, TYPES_QUERY, PgType, bounded, described, selected
 
 _READY_SECONDS: Final = 1.0
@@ -249,11 +249,8 @@ def _explained(error: psycopg.Error, where: str) -> SourceError:
     said = error.diag.message_primary or str(error).strip().splitlines()[-1:] or ["no answer"]
     text = said if isinstance(said, str) else said[0]
     if state.startswith(_PASSING) or (not state and not any(word in str(error) for word in _REFUSALS)):
-        return SourceUnreachableError(
-            f"the database {where} cannot be reached, or broke off: {text}",
-            hint="nothing was loaded; see that the server is up, then run again",
-        )
-    hint = _HINTS.get(state, "see the connection in config/, and the source's table or query")
+        return unreachable(where, text)
+    hint = _HINTS.get(state, "")
     if not state and any(word in str(error) for word in ("SSL", "certificate")):
         hint = "name the certificate of its authority in `tls_ca`, or say `tls: require | disable` if you accept that"
-    return SourceError(f"the database {where} refuses: {text}", hint=hint, facts={"sqlstate": state} if state else None)
+    return refused(where, text, hint, {"sqlstate": state} if state else {})
