@@ -50,7 +50,7 @@ contract: setup ## who may import whom
 	$(BIN)/lint-imports
 
 test: setup ## all tests but the nightly ones, with branch coverage of at least 90 %, and whole where a promise hangs on it
-	$(BIN)/python -m pytest -m "not nightly" --cov --cov-report=term:skip-covered --cov-fail-under=90
+	$(BIN)/python -m pytest -n auto -m "not nightly" --cov --cov-report=term:skip-covered --cov-fail-under=90
 	$(BIN)/python scripts/check_coverage.py
 
 docs: setup ## generated reference pages are up to date
@@ -64,7 +64,7 @@ bench: $(BENCH_STAMP) ## pratique against bare DuckDB; ARGS="--rows 1m --runs 3"
 	$(BIN)/python benchmarks/run.py $(ARGS)
 
 nightly: setup ## every test, the long suites too, four times the random kills; PRATIQUE_FUZZ_SECONDS=… for other than 600
-	PRATIQUE_KILLS=300 $(BIN)/python -m pytest
+	PRATIQUE_KILLS=300 $(BIN)/python -m pytest -n auto
 
 lock: ## newest allowed versions into requirements/*.txt, with hashes
 	@$(PYTHON) scripts/check_python.py

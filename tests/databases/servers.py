@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import socket
@@ -65,11 +66,13 @@ class Server:
 
 
 def _install(package: str) -> None:
-    """Install a server's package where that can be done; else say plainly which tests cannot run."""
+    """Install a server's package where that can be done; one process of the tests at a time."""
     if os.getuid() == 0 and shutil.which("apt-get"):
         quiet = {"env": {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}, "capture_output": True, "timeout": 300}
-        for words in (["apt-get", "update"], ["apt-get", "install", "-y", package]):
-            subprocess.run(words, check=False, **quiet)
+        with (Path(tempfile.gettempdir()) / "pratique-tests-install.lock").open("a") as turn:
+            fcntl.flock(turn, fcntl.LOCK_EX)
+            for words in (["apt-get", "update"], ["apt-get", "install", "-y", package]):
+                subprocess.run(words, check=False, **quiet)
 
 
 def _postgres_programs() -> Path | None:

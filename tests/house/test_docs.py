@@ -91,9 +91,10 @@ def write(path: Path, text: str) -> Path:
 
 
 @pytest.mark.parametrize("page", [pytest.param(page, id=str(page.relative_to(ROOT))) for page in PAGES])
-def test_every_code_block_is_true(page: Path, tmp_path: Path) -> None:
+def test_every_code_block_is_true(page: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     """A reader who types what a page shows, in order, gets what it shows."""
-    wrong = [fault for block in blocks(page) for fault in play(block, tmp_path)]
+    folder = tmp_path_factory.mktemp("page")  # a short name: it stands in messages that are cut at 80 columns
+    wrong = [fault for block in blocks(page) for fault in play(block, folder)]
     assert wrong == []
 
 
