@@ -6,37 +6,24 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, NoReturn, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, TypeVar, cast
 
 from pratique.config_manager import ConfigManager
-from pratique.databases import DatabaseInput
+from pratique.databases import Cursor, DatabaseInput
 from pratique.documents import KeyPath
 from pratique.errors import ConfigurationError
+from pratique.inputs import FORMATS, CloudInput, FileFormat, PythonInput, is_served_later, suffix_of
 from pratique.mistakes import Code, Mistake, Mistakes, refuse
 from pratique.model import LINEAGE_COLUMNS, Disposition
 from pratique.references import SchemaOf, check_reference, parent_of
 from pratique.schema import Dialect, Schema
 
 if TYPE_CHECKING:
+    from pratique.specs.base import Where
     from pratique.specs.pipeline import SourceSpec
     from pratique.specs.pipeline_files import PipelineFile
 
 OnNewVersion = Literal["replace", "merge", "append", "refuse"]
-FileFormat = Literal["csv", "jsonl", "json", "excel", "parquet"]
-
-_FORMATS: Final[Mapping[str, FileFormat]] = {
-    ".csv": "csv",
-    ".tsv": "csv",
-    ".txt": "csv",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".json": "json",
-    ".xlsx": "excel",
-    ".xlsm": "excel",
-    ".parquet": "parquet",
-}
-_LATER_SUFFIXES: Final = frozenset({".xz", ".xls", ".xlsb", ".ods"})
-_PACKINGS: Final = frozenset({".gz", ".zst", ".bz2", ".zip"})
 CAPTURE: Final = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)(?::[^{}]*)?\}")
 _TABLE: Final = re.compile(r"\w[\w-]*(\.\w[\w-]*)?")
 _LATEST: Final = re.compile(r"latest\(\s*([^()]+?)\s*\)")
@@ -61,11 +48,13 @@ class SourcePlan:
     parents: tuple[str, ...]  # sources of this pipeline that must be loaded first
     reference_tables: Mapping[str, str]  # schema that a reference names -> its table
     database: DatabaseInput | None = None
+    python: PythonInput | None = None
+    cloud: CloudInput | None = None
 
     @property
     def type(self) -> str:
         """The word of the language for this kind of source."""
-        return self.database.server.kind if self.database else "files"
+        return self.database.server.kind if self.database else "python" if self.python else "files"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,21 +81,6 @@ class Pipeline:
 
 
 _T = TypeVar("_T")
-
-
-def format_of(path: str) -> FileFormat | None:
-    """The format that the suffix of a path says, perhaps under that of a packing; None if it says none."""
-    return _FORMATS.get(_suffix(path))
-
-
-def is_served_later(path: str) -> bool:
-    """Whether the suffix of a path says a format or a packing that is not read yet."""
-    return _suffix(path) in _LATER_SUFFIXES
-
-
-def _suffix(path: str) -> str:
-    suffix = Path(path).suffix.lower()
-    return Path(path).with_suffix("").suffix.lower() if suffix in _PACKINGS else suffix  # `orders.csv.gz` is CSV
 
 
 class Planner:
@@ -170,13 +144,8 @@ class Planner:
     def _connection(self, name: str, path: KeyPath, served: tuple[str, ...]) -> tuple[str, Path]:
         from pratique.specs.connections import local_path  # noqa: PLC0415 - pydantic
 
-        config = self._config
-        connection = config.connection(name, self._document.where(path))
-
-        def where(path: KeyPath, key: bool = False) -> str:  # noqa: FBT001, FBT002 - see specs.base.Where
-            return config.where(("connections", name, *path), key)
-
-        return local_path(connection, served, config.root, where)
+        connection, where = self._named(name, path)
+        return local_path(connection, served, self._config.root, where)
 
     def _destination(self) -> DestinationPlan:
         name = self._spec.destination.connection
@@ -190,7 +159,7 @@ class Planner:
 
     def _source(self, name: str, spec: SourceSpec) -> SourcePlan | None:
         at: KeyPath = ("sources", name)
-        schema, reads_files = None, spec.type == "files"
+        schema, reads_files, connected = None, spec.type == "files", "connections"
         reference = spec.schema_ if reads_files else spec.schema_ or name
         if reference is not None:
             own = Mistakes()
@@ -198,19 +167,22 @@ class Planner:
             self._found.add(own)
             self._unsound |= {schema.name} if schema and own.errors else set()
         self._step(at, lambda: self._complete(name, spec), None)
-        database = None if reads_files else self._step(at, lambda: self._database(name, spec), None, "connections")
-        path = database.name if database else spec.path
+        database = self._step(at, lambda: self._database(name, spec), None, connected)
+        python = self._step(at, lambda: self._python(name, spec), None, connected)
+        nowhere: tuple[CloudInput | None, str | None] = (None, spec.path)
+        cloud, path = self._step(at, lambda: self._cloud(name, spec), nowhere, connected)
+        path = database.name if database else python.use if python else path
         if schema is None or path is None:
             return None
         read, whole = schema, schema
         leans_on = (*_WRITING, f"schema {read.name}")
         write = spec.write or self._spec.write or self._spec.destination.write or "append"
-        own_table = spec.table if reads_files else None
+        own_table = spec.table if reads_files or python else None
         self._step(at, lambda: self._check_captures(name, path, read), None, *leans_on)
         merged = spec.on_new_version == "merge"
         self._step(at, lambda: _check_stored_keys(name, read, write, merged=merged), None, *leans_on)
-        if database:
-            self._step(at, lambda: self._check_cursor(name, database, whole, write), None, *leans_on)
+        if asked := database or python:
+            self._step(at, lambda: self._check_cursor(name, asked.cursor, whole, write), None, *leans_on)
             read = self._step(at, lambda: self._filtered(name, spec.filter, whole), whole, *leans_on)
         share = (
             spec.quarantine.max_share,
@@ -220,7 +192,9 @@ class Planner:
         return SourcePlan(
             name=name,
             path=path,
-            base=self._step(at, lambda: self._base(name, spec, path), self._config.root, "connections"),
+            base=self._config.root
+            if cloud
+            else self._step(at, lambda: self._base(name, spec), self._config.root, connected),
             format=self._step(at, lambda: self._format(name, spec, path), "csv") if reads_files else "csv",
             schema=read,
             table=self._step(at, lambda: self._table(own_table, read.name, (*at, "table")), read.name, *_WRITING),
@@ -232,12 +206,16 @@ class Planner:
             parents=(),
             reference_tables={},
             database=database,
+            python=python,
+            cloud=cloud,
         )
 
     def _complete(self, name: str, spec: SourceSpec) -> None:
         where = self._document.where(("sources", name))
         words: dict[str, str | None] = {"path": spec.path, "schema": spec.schema_}
-        if spec.type != "files":
+        if spec.type == "python":
+            words = {"use": spec.use}
+        elif spec.type != "files":
             words = {"connection": spec.connection}
         refuse(
             Mistake(where, f"sources.{name}: {word} is missing", f"add {word}: …", "missing-key")
@@ -245,16 +223,52 @@ class Planner:
             if value is None
         )
 
-    def _base(self, name: str, spec: SourceSpec, path: str) -> Path:
+    def _base(self, name: str, spec: SourceSpec) -> Path:
         """The folder from which a source's path counts."""
-        if spec.type != "files":
-            return self._config.root
-        if spec.connection is not None:
+        if spec.type == "files" and spec.connection is not None:
             return self._connection(spec.connection, ("sources", name, "connection"), ("file", "files"))[1]
-        if "://" in path:
-            message = f"sources.{name}: a path of a cloud is not served yet"
-            self._fail(message, ("sources", name, "path"), "served: paths of this machine", "not-served")
         return self._config.root
+
+    def _cloud(self, name: str, spec: SourceSpec) -> tuple[CloudInput | None, str | None]:
+        """The bucket that a source of files reads, if it does, and the path there."""
+        from pratique.specs.clouds import cloud_input, leads_into_a_cloud, of_path  # noqa: PLC0415 - pydantic
+
+        path: KeyPath = ("sources", name, "path")
+        if spec.type != "files" or spec.path is None:
+            return None, spec.path
+        if spec.connection is not None:
+            connection, where = self._named(spec.connection, ("sources", name, "connection"))
+            cloud = cloud_input(connection, where) if leads_into_a_cloud(connection.get("url")) else None
+            return cloud, spec.path
+        if leads_into_a_cloud(spec.path):
+            direct, below = of_path(spec.path)
+            return cloud_input(direct, lambda *_, **__: self._document.where(path)), below
+        if "://" in spec.path:
+            self._fail(
+                f"sources.{name}: no such place is served",
+                path,
+                "served: s3://, gs://, az://, and paths of this machine",
+            )
+        return None, spec.path
+
+    def _python(self, name: str, spec: SourceSpec) -> PythonInput | None:
+        """The program that a source uses."""
+        from pratique.specs.python_sources import python_input  # noqa: PLC0415 - pydantic
+
+        at: KeyPath = ("sources", name)
+        if spec.type != "python" or spec.use is None:
+            return None
+        connection = self._named(spec.connection, (*at, "connection"))[0] if spec.connection else {}
+        return python_input(spec, self._config.root, connection, lambda key: self._document.where((*at, *key)))
+
+    def _named(self, name: str, path: KeyPath) -> tuple[dict[str, Any], Where]:
+        """A connection of the settings, and where its values stand."""
+        config = self._config
+
+        def where(path: KeyPath, key: bool = False) -> str:  # noqa: FBT001, FBT002 - see specs.base.Where
+            return config.where(("connections", name, *path), key)
+
+        return config.connection(name, self._document.where(path)), where
 
     def _database(self, name: str, spec: SourceSpec) -> DatabaseInput | None:
         """What a source asks of its database."""
@@ -262,22 +276,17 @@ class Planner:
 
         if spec.connection is None or spec.type not in {"postgres", "mysql", "sqlite"}:
             return None
-        config, at = self._config, ("sources", name)
-        found = config.connection(spec.connection, self._document.where((*at, "connection")))
-        place: KeyPath = ("connections", spec.connection)
-
-        def where(path: KeyPath, key: bool = False) -> str:  # noqa: FBT001, FBT002 - see specs.base.Where
-            return config.where((*place, *path), key)
-
-        there = server(spec.connection, found, spec.type, config.root, where)
+        at = ("sources", name)
+        found, where = self._named(spec.connection, (*at, "connection"))
+        there = server(spec.connection, found, spec.type, self._config.root, where)
         return database_input(name, spec, there, lambda key: self._document.where((*at, *key)))
 
-    def _check_cursor(self, name: str, asked: DatabaseInput, schema: Schema, write: Disposition) -> None:
+    def _check_cursor(self, name: str, cursor: Cursor | None, schema: Schema, write: Disposition) -> None:
         path: KeyPath = ("sources", name, "cursor")
-        if asked.cursor and write == "replace":
+        if cursor and write == "replace":
             hint = "write cursor: null to read all rows each time, or write: merge"
             self._fail(f"sources.{name}: write: replace would keep the new rows only", path, hint)
-        if asked.cursor and asked.cursor.lookback and not schema.primary_key:
+        if cursor and cursor.lookback and not schema.primary_key:
             message = f"sources.{name}: a look-back reads rows again, and schema {schema.name} has no key to tell them"
             self._fail(message, (*path, "lookback"), "give the schema a primaryKey, or remove lookback")
 
@@ -309,19 +318,19 @@ class Planner:
                 )
 
     def _format(self, name: str, spec: SourceSpec, path: str) -> FileFormat:
-        suffix = _suffix(path)
-        if suffix in _LATER_SUFFIXES:
-            served = ", ".join(sorted(_FORMATS))
+        suffix = suffix_of(path)
+        if is_served_later(path):
+            served = ", ".join(sorted(FORMATS))
             message = f"sources.{name}: {suffix} files are not served yet"
             self._fail(message, ("sources", name, "path"), f"served: {served}", "not-served")
         if spec.format is not None:
             return spec.format
-        if suffix not in _FORMATS:
+        if suffix not in FORMATS:
             message = f"sources.{name}: the path does not say which format its files have"
             self._fail(
                 message, ("sources", name, "path"), "add format: csv, jsonl, json, excel or parquet", "missing-key"
             )
-        return _FORMATS[suffix]
+        return FORMATS[suffix]
 
     def _table(self, written: str | None, schema: str, path: KeyPath) -> str:
         """The table of a source: its own, the destination's, or the schema's name; under `dataset` if there is one."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +32,7 @@ class ArrowSource:
     batches: Callable[[], Iterator[pa.RecordBatch]]
     fingerprint: str | None = None
     disposition: Disposition = "append"
+    limits: ReadLimits = field(default_factory=ReadLimits)
 
     def probe(self) -> Probe:
         """Always reachable: the batches are made by this program."""
@@ -44,7 +45,7 @@ class ArrowSource:
         known = since.latest if self.disposition == "replace" else since.known
         if version.sha256 in {item.sha256 for item in known}:
             return Landed(self.name, (), reader, skipped=(version,))
-        check_header(self.schema, tuple(columns), ReadLimits().columns_max)
+        check_header(self.schema, tuple(columns), self.limits.columns_max)
         part = Part(ArrowForm(columns, self.batches), (LandedFile(Path(self.name), version, count),))
         return Landed(self.name, (part,), reader, verify=lambda: self._verify(version))
 

@@ -22,6 +22,7 @@ SOURCE_WORDS: Final = frozenset({"get", "params", "paginate", "records", "unit",
 DATABASE_TYPES: Final = frozenset({"postgres", "mysql", "sqlite"})
 DATABASE_WORDS: Final = frozenset({"cursor", "filter", "query", "columns"})  # served where a database is read
 FILE_WORDS: Final = frozenset({"path", "format", "on_new_version", "overrides"})  # mean nothing there
+PROGRAM_WORDS: Final = frozenset({"use", "cursor", "filter"})  # served where a program gives the records
 DESTINATION_WORDS: Final = frozenset({"delete", "children"})
 
 
@@ -73,6 +74,7 @@ class SourceSpec(Spec):
 
     type: SourceType = "files"
     connection: Name | None = None
+    use: Text | None = None
     path: Text | None = None
     format: Literal["csv", "jsonl", "json", "excel", "parquet"] | None = None
     schema_: Text | None = Field(None, alias="schema")

@@ -16,6 +16,7 @@ from pratique.specs.pipeline import (
     FILE_WORDS,
     NOTICED_WORDS,
     PIPELINE_WORDS,
+    PROGRAM_WORDS,
     SOURCE_WORDS,
     PipelineSpec,
     SourceSpec,
@@ -64,8 +65,9 @@ def read_pipeline(document: Document, found: Mistakes) -> PipelineFile | None:
 def _later(spec: PipelineSpec, document: Document) -> Iterator[Mistake]:
     """Words without whose feature the result would be wrong."""
     for name, source in spec.sources.items():
-        if source.type not in {"files", *DATABASE_TYPES}:
-            message, served = f"sources.{name}: type {source.type} is not served yet", "files, postgres, mysql, sqlite"
+        if source.type not in {"files", "python", *DATABASE_TYPES}:
+            message = f"sources.{name}: type {source.type} is not served yet"
+            served = "files, postgres, mysql, sqlite, python"
             yield Mistake(document.where(("sources", name, "type")), message, f"served: {served}", "not-served")
         yield from _refused(source, SOURCE_WORDS, ("sources", name), document)
         yield from _strange(name, source, document)
@@ -75,10 +77,10 @@ def _later(spec: PipelineSpec, document: Document) -> Iterator[Mistake]:
 
 def _strange(name: str, source: SourceSpec, document: Document) -> Iterator[Mistake]:
     """Words that belong to another type of source."""
-    database = source.type in DATABASE_TYPES
-    for word in sorted(FILE_WORDS if database else DATABASE_WORDS):
+    mine = DATABASE_WORDS if source.type in DATABASE_TYPES else PROGRAM_WORDS if source.type == "python" else FILE_WORDS
+    for word in sorted((FILE_WORDS | DATABASE_WORDS | PROGRAM_WORDS) - mine):
         if getattr(source, word):
-            what = f"for type {source.type}" if database or source.type == "files" else "yet"
+            what = f"for type {source.type}" if source.type != "api" else "yet"
             hint = "a filter of rows stands in the schema" if word == "filter" else "leave it out, or change the type"
             place = document.key_where(("sources", name, word))
             yield Mistake(place, f"sources.{name}.{word} is not served {what}", hint, "not-served")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from pratique.databases import Cursor, CursorSpan, DatabaseInput
@@ -14,7 +15,7 @@ from pratique.schema.binding import bind
 from pratique.sources.base import Probe, ReadLimits
 from pratique.sources.database.base import Bounds, Database, Snapshot, SourceColumn, Window
 from pratique.sources.database.lines import LineReader, Sink
-from pratique.sources.files.scratch import scratch_file
+from pratique.sources.files.scratch import check_landed, scratch_file
 from pratique.sources.retry import retried
 
 _NESTED = frozenset({"json", "array", "object"})
@@ -78,10 +79,8 @@ class DatabaseSource:
         part = Part(form, (LandedFile(path, version, count),))
         # The load before this one is part of this load's id: a table that returns to an earlier state is loaded again.
         supersedes = (name,) if known else ()
-        verify = _Unchanged(path, version.size)
-        return Landed(
-            self.name, (part,), reader, supersedes=supersedes, notices=notices, verify=verify.check, cursor=span
-        )
+        verify = partial(check_landed, path, version.size)
+        return Landed(self.name, (part,), reader, supersedes=supersedes, notices=notices, verify=verify, cursor=span)
 
     def _copied(
         self, snapshot: Snapshot, columns: Sequence[SourceColumn], window: Window | None
@@ -215,7 +214,7 @@ def _check_zones(columns: Sequence[SourceColumn], schema: Schema, bound: Mapping
 
 def _position(before: CursorSpan | None, column: SourceColumn, source: str) -> str | None:
     """Where the last load ended. What was said of another column, or of another type, says nothing of this one."""
-    if before is None:
+    if before is None or before.end is None:  # where no row was yet, no type is known either
         return None
     if (before.field, before.type) != (column.name, column.type):
         raise SourceError(
@@ -239,15 +238,3 @@ def _notices(source: str, column: SourceColumn, found: Bounds, *, moved: bool) -
             f"{source}: its greatest {column.name} is less than at the last run: rows were deleted, or this server is "
             "a copy that is behind; the position stays"
         )
-
-
-@dataclass(frozen=True, slots=True)
-class _Unchanged:
-    """Whether what was landed is still there in its full length."""
-
-    path: Path
-    size: int
-
-    def check(self) -> None:
-        if not self.path.is_file() or self.path.stat().st_size != self.size:
-            raise SourceError("its landed rows were changed by somebody", hint="run again")
