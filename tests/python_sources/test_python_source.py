@@ -99,7 +99,7 @@ def place_of(root: Path, program: str, name: str, **words: object) -> SourcePlac
         limits=("unpacked_bytes_max", "record_bytes_max"),
         attempts=attempts,
         disturb=lambda times: (there / "broken").write_text(str(times)) and None,
-        refuse=lambda: (there / "refused").touch(),
+        refuse=(there / "refused").touch,
     )
 
 

@@ -68,6 +68,11 @@ def open_source(
         return PythonSource(name, schema, python, disposition, limits, workspace)
     from pratique.sources.files.source import FileSource  # noqa: PLC0415 - whoever only names a source reads no file
 
+    folder = None
+    if cloud is not None:
+        from pratique.sources.clouds.folder import CloudFolder  # noqa: PLC0415 - loads what talks to a cloud
+
+        folder = CloudFolder(cloud, path, limits, workspace)
     return FileSource(
         name=name,
         path=path,
@@ -79,4 +84,5 @@ def open_source(
         overrides=overrides,
         limits=limits,
         workspace=workspace,
+        folder=folder,
     )

@@ -36,7 +36,7 @@ WORDS: Final[dict[str, dict[str, str]]] = {
     },
     "SourceSpec": {
         "type": "where the data comes from",
-        "connection": "name of a connection in the settings: a database, where `path` counts from, what a program is given",
+        "connection": "name of a connection in the settings: a database, the start of `path`, what a program is given",
         "use": "of type python: sources/FILE.py:NAME, or the name of an entry point of a package",
         "path": "files of this source; {name} and {name:%Y-%m} capture parts of the path as path.name",
         "format": "else told by the suffix of the path",

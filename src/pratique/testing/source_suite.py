@@ -182,7 +182,7 @@ class SourceSuite(LandingSuite):
         assert [path for path in workspace.rglob("*") if path.is_file()] == []
 
     def test_a_passing_fault_is_tried_again(self, place: SourcePlace) -> None:
-        """What passes within three retries costs time and nothing else; what stays fails the source, not its records."""
+        """What passes within three retries costs time alone; what stays fails the source, not its records."""
         disturb = _needs(place.disturb, "asks nobody who could fail")
         place.put(records(1, 20))
         disturb(2)
