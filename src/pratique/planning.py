@@ -169,8 +169,8 @@ class Planner:
         self._step(at, lambda: self._complete(name, spec), None)
         database = self._step(at, lambda: self._database(name, spec), None, connected)
         python = self._step(at, lambda: self._python(name, spec), None, connected)
-        nowhere: tuple[CloudInput | None, str | None] = (None, spec.path)
-        cloud, path = self._step(at, lambda: self._cloud(name, spec), nowhere, connected)
+        nowhere: tuple[Path, CloudInput | None, str | None] = (self._config.root, None, spec.path)
+        base, cloud, path = self._step(at, lambda: self._files(name, spec), nowhere, connected)
         path = database.name if database else python.use if python else path
         if schema is None or path is None:
             return None
@@ -192,9 +192,7 @@ class Planner:
         return SourcePlan(
             name=name,
             path=path,
-            base=self._config.root
-            if cloud
-            else self._step(at, lambda: self._base(name, spec), self._config.root, connected),
+            base=base,
             format=self._step(at, lambda: self._format(name, spec, path), "csv") if reads_files else "csv",
             schema=read,
             table=self._step(at, lambda: self._table(own_table, read.name, (*at, "table")), read.name, *_WRITING),
@@ -223,33 +221,19 @@ class Planner:
             if value is None
         )
 
-    def _base(self, name: str, spec: SourceSpec) -> Path:
-        """The folder from which a source's path counts."""
-        if spec.type == "files" and spec.connection is not None:
-            return self._connection(spec.connection, ("sources", name, "connection"), ("file", "files"))[1]
-        return self._config.root
+    def _files(self, name: str, spec: SourceSpec) -> tuple[Path, CloudInput | None, str | None]:
+        """The folder or the bucket from which a source's path counts, and the path there."""
+        from pratique.specs.clouds import cloud_input, cloud_of_path, leads_into_a_cloud  # noqa: PLC0415 - pydantic
 
-    def _cloud(self, name: str, spec: SourceSpec) -> tuple[CloudInput | None, str | None]:
-        """The bucket that a source of files reads, if it does, and the path there."""
-        from pratique.specs.clouds import cloud_input, leads_into_a_cloud, of_path  # noqa: PLC0415 - pydantic
-
-        path: KeyPath = ("sources", name, "path")
-        if spec.type != "files" or spec.path is None:
-            return None, spec.path
-        if spec.connection is not None:
-            connection, where = self._named(spec.connection, ("sources", name, "connection"))
-            cloud = cloud_input(connection, where) if leads_into_a_cloud(connection.get("url")) else None
-            return cloud, spec.path
-        if leads_into_a_cloud(spec.path):
-            direct, below = of_path(spec.path)
-            return cloud_input(direct, lambda *_, **__: self._document.where(path)), below
-        if "://" in spec.path:
-            self._fail(
-                f"sources.{name}: no such place is served",
-                path,
-                "served: s3://, gs://, az://, and paths of this machine",
-            )
-        return None, spec.path
+        at, root = ("sources", name), self._config.root
+        if spec.type != "files":
+            return root, None, spec.path
+        if spec.connection is None:
+            return root, *cloud_of_path(spec.path, self._document.where((*at, "path")))
+        connection, where = self._named(spec.connection, (*at, "connection"))
+        if leads_into_a_cloud(connection.get("url")):
+            return root, cloud_input(connection, where), spec.path
+        return self._connection(spec.connection, (*at, "connection"), ("file", "files"))[1], None, spec.path
 
     def _python(self, name: str, spec: SourceSpec) -> PythonInput | None:
         """The program that a source uses."""

@@ -42,7 +42,7 @@ def started(words: list[str], url: str, **more: object) -> Iterator[str]:
 
 def _answers(url: str) -> bool:
     try:
-        urllib.request.urlopen(url, timeout=5).close()
+        urllib.request.urlopen(url, timeout=5).close()  # noqa: S310 - a server of ours
     except urllib.error.HTTPError as error:
         error.close()
         return True
@@ -78,12 +78,14 @@ def azurite() -> Iterator[str]:
 def _install_azurite() -> None:
     """Install Azurite where that can be done; one process of the tests at a time."""
     _TOOLS.mkdir(exist_ok=True)
-    quiet = {"capture_output": True, "timeout": 600, "check": False}
+    quiet = {"capture_output": True, "timeout": 600}
     with (Path(tempfile.gettempdir()) / "pratique-tests-install.lock").open("a") as turn:
         fcntl.flock(turn, fcntl.LOCK_EX)
         if shutil.which("npm") is None and os.getuid() == 0 and shutil.which("apt-get"):
             environ = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
             for words in (["apt-get", "update"], ["apt-get", "install", "-y", "--no-install-recommends", "npm"]):
-                subprocess.run(words, env=environ, **quiet)
+                subprocess.run(words, env=environ, check=False, **quiet)
         if shutil.which("npm") and not (_TOOLS / "node_modules" / ".bin" / "azurite-blob").exists():
-            subprocess.run(["npm", "install", "--prefix", str(_TOOLS), "--no-save", "azurite@3.37.0"], **quiet)
+            subprocess.run(
+                ["npm", "install", "--prefix", str(_TOOLS), "--no-save", "azurite@3.37.0"], check=False, **quiet
+            )

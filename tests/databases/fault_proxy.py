@@ -6,7 +6,7 @@ import contextlib
 import socket
 import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -21,6 +21,8 @@ class FaultProxy:
     connections: int = 0
     broken: int = 0  # so many of the next connections are reset
     port: int = 0
+    alter: Callable[[bytes], bytes | None] = lambda data: data  # what the server says; None ends the connection
+    alter_request: Callable[[bytes], bytes | None] = lambda data: data
     _listener: socket.socket = field(default_factory=socket.socket)
     _open: set[socket.socket] = field(default_factory=set)
 
@@ -42,6 +44,9 @@ class FaultProxy:
         """Break so many of the next connections."""
         self.broken = times
 
+    def _altered(self, data: bytes) -> bytes | None:
+        return self.alter(data)  # a connection that is open hears of it when a test changes it
+
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
             while True:
@@ -57,19 +62,23 @@ class FaultProxy:
     def _serve(self, client: socket.socket) -> None:
         with client, socket.create_connection(("127.0.0.1", self.target)) as server:
             self._open |= {client, server}
-            back = threading.Thread(target=_pass, args=(server, client), daemon=True)
+            back = threading.Thread(target=_pass, args=(server, client, self._altered), daemon=True)
             back.start()
-            _pass(client, server)
+            _pass(client, server, self.alter_request)
             back.join()
             self._open -= {client, server}
 
 
-def _pass(here: socket.socket, there: socket.socket) -> None:
+def _pass(here: socket.socket, there: socket.socket, alter: Callable[[bytes], bytes | None]) -> None:
+    altered: bytes | None = b""
     with contextlib.suppress(OSError):
         while data := here.recv(_PIECE_BYTES):
-            there.sendall(data)
+            altered = alter(data)
+            if altered is None:
+                break
+            there.sendall(altered)
     with contextlib.suppress(OSError):
-        there.shutdown(socket.SHUT_WR)
+        there.shutdown(socket.SHUT_RDWR if altered is None else socket.SHUT_WR)
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pratique.errors import SourceError
 from pratique.model import ArrowForm, Disposition, FileVersion, Landed, LandedFile, Part, Position, RawRecord
 from pratique.schema import Schema
-from pratique.sources.base import Probe, ReadLimits
+from pratique.sources.base import SHOWN_RECORDS, Probe, ReadLimits
 from pratique.sources.files.header import check_header
 from pratique.sources.files.survey import python_rows
 
@@ -36,7 +36,8 @@ class ArrowSource:
 
     def probe(self) -> Probe:
         """Always reachable: the batches are made by this program."""
-        return Probe(True, "record batches of this program")
+        first = next((batch.slice(0, SHOWN_RECORDS) for batch in self.batches() if batch.num_rows), None)
+        return Probe(True, "record batches of this program", tuple(python_rows(first)) if first else ())
 
     def land(self, since: Position) -> Landed:
         """Count and fingerprint the batches in one pass. Raises SourceError if they do not fit the schema."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
@@ -18,7 +19,7 @@ from pratique.errors import SourceError
 from pratique.inputs import PythonInput
 from pratique.model import Disposition, FileVersion, HeldFile, Landed, LandedFile, Part, Position, RawRecord
 from pratique.schema import Schema
-from pratique.sources.base import Probe, ReadLimits
+from pratique.sources.base import SHOWN_RECORDS, Probe, ReadLimits
 from pratique.sources.database.lines import Sink
 from pratique.sources.files.jsonl import survey_jsonl
 from pratique.sources.files.scratch import check_landed, scratch_file
@@ -48,10 +49,12 @@ class PythonSource:
             with printing_apart():
                 program = self._loaded()
                 told = program.probe()
-                first = next(self._records(program, None), None)
+                start = self.input.cursor.start if self.input.cursor else None
+                given = islice(self._records(program, start), SHOWN_RECORDS)
+                records = tuple(json.loads(_line(record, place)) for record, place in given)
         except SourceError as error:
-            return Probe(False, f"{error.where}: {error.message}")
-        return Probe(True, told or ("it gives records" if first else "it gives no record"))
+            return Probe.of(error, "permissions")
+        return Probe(True, told or f"{self.input.use} gives records", records)
 
     def land(self, since: Position) -> Landed:
         """Write every record that it gives into a file of its own, and describe that.

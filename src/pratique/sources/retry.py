@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
+from functools import cache
 from typing import Final, TypeVar
 
 from pratique.errors import PratiqueError
@@ -13,13 +13,19 @@ T = TypeVar("T")
 RETRIES: Final = 3
 
 
+@cache
+def _silence() -> None:
+    """Take from stamina its habit of telling each retry by structlog, which prints on stdout: that is the command's."""
+    from stamina.instrumentation import set_on_retry_hooks  # noqa: PLC0415 - only what reaches over a network needs it
+
+    set_on_retry_hooks(())
+
+
 def retried(work: Callable[[], T], *, wait_seconds: float = 0.5) -> T:
     """What `work` gives; up to three further times where it raises a retryable error. `work` must be repeatable."""
     import stamina  # noqa: PLC0415 - only what reaches over a network needs it
 
-    quiet = logging.getLogger("stamina")  # it warns of each retry, by default on the terminal
-    if not quiet.handlers:
-        quiet.addHandler(logging.NullHandler())
+    _silence()
     for attempt in stamina.retry_context(
         on=lambda error: isinstance(error, PratiqueError) and error.retryable,
         attempts=RETRIES + 1,

@@ -116,8 +116,12 @@ def _endpoint(spec: CloudConnectionSpec, where: Where) -> list[Mistake]:
     return []
 
 
-def of_path(path: str) -> tuple[dict[str, Any], str]:
-    """A connection for a path that names its bucket itself, and the path below it: `s3://bucket/in/*.csv`."""
+def cloud_of_path(path: str | None, place: str) -> tuple[CloudInput | None, str | None]:
+    """The bucket that a path names itself, as `s3://bucket/in/*.csv` does, and the path there."""
+    if path is None or "://" not in path:
+        return None, path
+    if not leads_into_a_cloud(path):
+        refuse([Mistake(place, "no such place is served", "served: s3://, gs://, az://, and paths of this machine")])
     kind, _, rest = path.partition("://")
     bucket, _, below = rest.partition("/")
-    return {"url": f"{kind}://{bucket}"}, below
+    return cloud_input({"url": f"{kind}://{bucket}"}, lambda *_, **__: place), below or None

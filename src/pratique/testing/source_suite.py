@@ -168,6 +168,34 @@ class SourceSuite(LandingSuite):
         assert place.run().exit_code == 0
         assert place.loaded() == records(1, 20)
 
+    def test_a_probe_shows_five_records_and_changes_nothing(self, place: SourcePlace) -> None:
+        """`pratique probe` says what works, or at which step it ends; it writes nothing, and loads nothing."""
+        place.put(records(1, 20))
+        before = {path for path in place.root.rglob("*") if path.suffix != ".pyc"}
+        told, code = self._probed(place)
+        assert (code, told["reachable"], told["failed"]) == (0, True, None)
+        assert len(told["records"]) == 5  # noqa: PLR2004 - of 20
+        assert all(record["note"] == f"note {record['id']}" for record in told["records"])
+        after_it = {path for path in place.root.rglob("*") if path.suffix != ".pyc"}
+        assert [path for path in after_it - before if path.is_file() and path.parent.name != "there"] == []
+        if place.disturb:
+            place.disturb(1_000)
+            told, code = self._probed(place)
+            assert (code, told["failed"], told["records"]) == (3, "address", [])
+            assert told["hint"]
+            place.disturb(0)
+        if place.refuse:
+            place.refuse()
+            told, code = self._probed(place)
+            assert (code, told["reachable"], told["records"]) == (3, False, [])
+            assert told["hint"]
+
+    @staticmethod
+    def _probed(place: SourcePlace) -> tuple[dict[str, Any], int]:
+        done = place.command("probe", f"{_PIPELINE}.records", "--json")
+        told: dict[str, Any] = json.loads(done.stdout or b"{}")
+        return told, done.returncode
+
     def test_planning_touches_no_row(self, place: SourcePlace, tmp_path: Path) -> None:
         """Checking a pipeline and opening its source reads nothing and asks nobody."""
         attempts = place.attempts or (lambda: 0)
@@ -190,6 +218,8 @@ class SourceSuite(LandingSuite):
         assert place.loaded() == records(1, 20)
         place.put(records(21, 20))
         disturb(1_000)
+        printed = place.command("run", _PIPELINE, "--dry-run", "--json").stdout
+        assert json.loads(printed)["exit_code"] == 3  # noqa: PLR2004 - nothing but the report is on stdout
         report = place.run()
         problem = report.sources[0].problem
         assert report.exit_code == 3  # noqa: PLR2004 - of a source, see docs/reference/errors.md

@@ -75,7 +75,7 @@ def unreachable(text: str) -> SourceUnreachableError:
 
 def no_credentials(text: str, hint: str) -> SourceError:
     """The error where nothing says who we are."""
-    return SourceError(f"there are no credentials for the cloud: {text}", hint=hint)
+    return SourceError(f"there are no credentials for the cloud: {text}", hint=hint, facts={"code": "NoCredentials"})
 
 
 def open_bucket(asked: CloudInput) -> Bucket:

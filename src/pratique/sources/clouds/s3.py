@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
-from urllib.parse import unquote
 
 import boto3
 import urllib3.exceptions
@@ -80,12 +79,12 @@ class S3Bucket:
         return self._client
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
-        """Every object whose key begins so; keys come percent-encoded, so that no character is lost."""
+        """Every object whose key begins so; the library has keys sent percent-encoded, so that no character is lost."""
         with self._told():
             pages = self._opened().get_paginator("list_objects_v2")
-            for page in pages.paginate(Bucket=self._asked.bucket, Prefix=prefix, EncodingType="url"):
+            for page in pages.paginate(Bucket=self._asked.bucket, Prefix=prefix):
                 for item in page.get("Contents", ()):
-                    yield StoredObject(unquote(item["Key"]), item["Size"], item["ETag"])
+                    yield StoredObject(item["Key"], item["Size"], item["ETag"])
 
     def read(self, item: StoredObject) -> Body:
         """The bytes of this version. The library checks the checksum that S3 keeps, where there is one."""

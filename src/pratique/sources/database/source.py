@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -12,9 +12,9 @@ from pratique.errors import ConfigurationError, SourceError
 from pratique.model import CsvForm, Disposition, FileVersion, HeldFile, Landed, LandedFile, Part, Position
 from pratique.schema import Schema
 from pratique.schema.binding import bind
-from pratique.sources.base import Probe, ReadLimits
+from pratique.sources.base import SHOWN_RECORDS, Probe, ReadLimits, Step
 from pratique.sources.database.base import Bounds, Database, Snapshot, SourceColumn, Window
-from pratique.sources.database.lines import LineReader, Sink
+from pratique.sources.database.lines import LineReader, Sink, values_of
 from pratique.sources.files.scratch import check_landed, scratch_file
 from pratique.sources.retry import retried
 
@@ -38,13 +38,25 @@ class DatabaseSource:
         self._database = open_database(self.input)
 
     def probe(self) -> Probe:
-        """Look whether the database answers and has these columns."""
+        """Look whether the database answers, has these columns, and gives rows."""
+        step: Step = "address" if self.input.server.kind == "sqlite" else "credentials"
+        lines: list[bytes] = []
+        names: list[str] = []
         try:
             with self._database.snapshot() as snapshot:
+                step = "permissions"
                 columns = snapshot.columns()
+                step = "records"
+                wanted = chosen(columns, self.schema, self.input, self.limits.columns_max)
+                names = [column.name for column in wanted]
+                snapshot.copy(wanted, frozenset(), None, _first(lines))
+        except _EnoughError:
+            pass
         except SourceError as error:
-            return Probe(False, error.message)
-        return Probe(True, f"{self.input.name} in {self.input.server.shown} has {len(columns)} columns")
+            return Probe.of(error, "permissions" if step == "records" and not isinstance(error, MisfitError) else step)
+        rows = b"".join(lines).split(b"\n")[:-1][:SHOWN_RECORDS]
+        records = tuple(dict(zip(names, values_of(row.decode()), strict=True)) for row in rows)
+        return Probe(True, f"{self.input.name} in {self.input.server.shown} has {len(names)} columns", records)
 
     def land(self, since: Position) -> Landed:
         """Copy what is new since `since` out of one snapshot into a file of its own, and describe that.
@@ -115,6 +127,21 @@ class DatabaseSource:
         end = last if found.behind or found.newest is None else found.newest
         span = CursorSpan(column.name, column.type, low, end)
         return span, window, tuple(_notices(self.name, column, found, moved=end != last))
+
+
+class _EnoughError(Exception):
+    """As many rows were given as a person looks at."""
+
+
+def _first(lines: list[bytes]) -> Callable[[bytes], None]:
+    """Take lines, or parts of them, until there are enough."""
+
+    def write(data: bytes) -> None:
+        lines.append(data)
+        if sum(piece.count(b"\n") for piece in lines) >= SHOWN_RECORDS:
+            raise _EnoughError
+
+    return write
 
 
 class MisfitError(SourceError):

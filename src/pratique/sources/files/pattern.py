@@ -69,7 +69,7 @@ class PathPattern:
         segments: list[str | re.Pattern[str]] = []
         for part in parts:
             if part == "**":
-                whole.append(r"(?:(?!\.)[^/]+/)*")
+                whole.append(r"(?:(?!\.)[^/]*/)*")
                 segments.append(re.compile(_DEEP))
                 continue
             plain = re.fullmatch(r"[^*?{}]+", part) is not None

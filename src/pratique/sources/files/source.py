@@ -23,7 +23,7 @@ from pratique.model import (
     RawRecord,
 )
 from pratique.schema import Dialect, Schema
-from pratique.sources.base import Probe, ReadLimits
+from pratique.sources.base import SHOWN_RECORDS, Probe, ReadLimits, Step
 from pratique.sources.files.folder import Folder, LocalFolder
 from pratique.sources.files.pattern import Candidate, PathPattern
 from pratique.sources.files.survey import (
@@ -112,12 +112,21 @@ class FileSource:
         self._folder = self.folder or LocalFolder(PathPattern(self.path, self.base))
 
     def probe(self) -> Probe:
-        """Look for files, without opening any."""
+        """Look for files, and read the smallest of them."""
+        step: Step = "address"
         try:
-            files = self._folder.files()
+            files = self._candidates(Position())
+            step = "records"
+            smallest = min(files, key=lambda item: (_size(item) or 1 << 62, item.name))
+            with self._folder.bringing([smallest]):
+                survey = self._open(smallest).survey
         except SourceError as error:
-            return Probe(False, error.message)
-        return Probe(bool(files), f"{len(files):,} files match {self.path!r} in {self._folder.shown}")
+            return Probe.of(error, step)
+        numbers = range(survey.first_number, survey.first_number + min(survey.records, SHOWN_RECORDS))
+        records = tuple(record.values for record in survey.records_of(numbers))
+        match = "1 file matches" if len(files) == 1 else f"{len(files):,} files match"
+        told = f"{match} {self.path!r} in {self._folder.shown}; these are of {smallest.name}"
+        return Probe(True, told, records)
 
     def land(self, since: Position) -> Landed:
         """Describe the files that are new since `since`, at most `files_per_load_max` of them; each is read once.
@@ -140,11 +149,7 @@ class FileSource:
 
     def _amount(self, candidates: list[Candidate]) -> Callable[[], Amount | None]:
         """How many bytes of the files are read, of all that match; what is known already counts as read."""
-        sizes = []
-        for candidate in candidates:
-            with contextlib.suppress(OSError):  # it is told where the file is read
-                sizes.append(candidate.size if candidate.size >= 0 else candidate.path.stat().st_size)
-        total = sum(sizes)
+        total = sum(map(_size, candidates))
         self._bytes_before = 0
         return lambda: Amount("bytes", min(self._bytes_before + gauge.position, total), total)
 
@@ -224,8 +229,9 @@ class FileSource:
 
     def _is_full(self, plan: _Plan, candidate: Candidate) -> bool:
         """Whether what is landed for one load would take more disk than it may."""
+        limit = self.limits.unpacked_bytes_max
         landed = sum(max(found.candidate.size, 0) for found in plan.chosen)
-        return bool(plan.chosen) and landed + max(candidate.size, 0) > self.limits.unpacked_bytes_max
+        return bool(plan.chosen) and candidate.size <= limit < landed + candidate.size
 
     @property
     def _replaces(self) -> bool:
@@ -382,6 +388,13 @@ def _notices(source: str, chosen: Sequence[_Found]) -> Iterator[str]:
     for notice, files in names.items():
         more = f" (and so in {len(files) - 1:,} more files)" if len(files) > 1 else ""
         yield f"{source}: {files[0]}: {notice}{more}"
+
+
+def _size(candidate: Candidate) -> int:
+    """In bytes; 0 if it cannot be told: it is told where the file is read."""
+    with contextlib.suppress(OSError):
+        return candidate.size if candidate.size >= 0 else candidate.path.stat().st_size
+    return 0
 
 
 def _by_tag(versions: Sequence[FileVersion]) -> dict[tuple[str, str], FileVersion]:
