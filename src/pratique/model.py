@@ -31,15 +31,12 @@ LINEAGE_COLUMNS: tuple[str, ...] = ("_source", "_file", "_row_number", "_ingesti
 
 @dataclass(frozen=True, slots=True)
 class FileVersion:
-    """One content of one file: its name as people see it (posix, below the connection), hash, size in bytes.
-
-    `tag` is what a cloud calls this version: by it the content is known again without being read.
-    """
+    """One content of one file: its name as people see it (posix, below the connection), hash, size in bytes."""
 
     name: str
     sha256: str
     size: int
-    tag: str = field(default="", compare=False)
+    tag: str = field(default="", compare=False)  # what a cloud calls this version
 
 
 @dataclass(frozen=True, slots=True)
