@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -34,6 +34,7 @@ class _Loaded:
     layers: _Layers  # the same as written, and where
     settings: SettingsSpec
     connections_sound: bool
+    environ: Mapping[str, str]
 
 
 class ConfigManager:
@@ -52,6 +53,7 @@ class ConfigManager:
         chosen = environment or self._variables(Mistakes()).get("PRATIQUE_ENV", ("", ""))[0]
         self.environment = chosen or "dev"
         self._chosen = bool(chosen)
+        self._linted = found is not None
         self._loaded = self._load(found)
 
     @property
@@ -106,6 +108,16 @@ class ConfigManager:
             refuse([Mistake(where, message, hint, "unknown-name")])
         return self.settings.connections[name]
 
+    def resolved(self, value: Any, where: Callable[[KeyPath], str]) -> Any:
+        """`value` with its references to secrets resolved; ConfigurationError for one that is not there.
+
+        Where settings are linted, it need not be there.
+        """
+        found = Mistakes()
+        resolved = resolve_secrets(value, self._loaded.environ, root=self.root, where=where, found=found)
+        refuse(mistake for mistake in found if not (self._linted and mistake.code == "secret"))
+        return resolved
+
     def __repr__(self) -> str:
         return f"ConfigManager(environment={self.environment!r}, root={str(self.root)!r})"
 
@@ -143,7 +155,7 @@ class ConfigManager:
         else:
             found.add(mistakes)
         unsound = parsed.spec is None or any(len(path) == 1 or path[0] == "connections" for path in parsed.wrong)
-        return _Loaded(value, layers, parsed.spec or SettingsSpec(), not unsound and readable)
+        return _Loaded(value, layers, parsed.spec or SettingsSpec(), not unsound and readable, environ)
 
     def _files(self, found: Mistakes) -> list[Path]:
         """The files that make up this environment, weakest first."""

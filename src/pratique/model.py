@@ -80,12 +80,14 @@ class ArrowForm:
     """Record batches, made anew by each call, of one file after another in order.
 
     Every batch has the columns of `columns` (name -> DuckDB type; text sources are all `VARCHAR`) and, where
-    `malformed` is set, a last text column `_malformed`: NULL, or why this record cannot be judged at all.
+    `malformed` is set, a last text column `_malformed`: NULL, or why this record cannot be judged at all. `captures`:
+    parts of a path that differ from record to record -> the columns that hold them.
     """
 
     columns: Mapping[str, str]
     batches: Callable[[], Iterator[pa.RecordBatch]]
     malformed: bool = False
+    captures: Mapping[str, str] = field(default_factory=dict)
 
 
 Form = CsvForm | ParquetForm | ArrowForm
@@ -154,7 +156,8 @@ class Landed:
     """An immutable input of one load: described, fingerprinted, counted. Nothing is open.
 
     `more` says that further files wait for the next load of the same run. `verify()` raises SourceError if a
-    file is no longer what was fingerprinted (asked again right before the commit).
+    file is no longer what was fingerprinted (asked again right before the commit). `release()` gives back what was kept
+    for a retry: the load is committed, or refused, and the next run asks the source anew.
     """
 
     source: str
@@ -167,6 +170,7 @@ class Landed:
     notices: tuple[str, ...] = ()  # what people should know of how it was read
     cursor: CursorSpan | None = None
     verify: Callable[[], None] = lambda: None
+    release: Callable[[], None] = lambda: None
 
     @property
     def files(self) -> tuple[LandedFile, ...]:

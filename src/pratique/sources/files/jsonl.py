@@ -69,6 +69,13 @@ def _strip(line: bytes, *, first: bool) -> bytes:
     return line.removeprefix(b"\xef\xbb\xbf") if first else line
 
 
+def plain_decoder() -> json.JSONDecoder:
+    """A decoder that keeps the text of each number, and refuses what no record may hold."""
+    return json.JSONDecoder(
+        parse_int=str, parse_float=str, parse_constant=_refuse_constant, object_pairs_hook=_refuse_twins
+    )
+
+
 @dataclass(slots=True)
 class RecordParser:
     """Parses the text of a record: numbers, booleans, nested values keep theirs, strings are decoded, null is None."""
@@ -98,6 +105,27 @@ class RecordParser:
             return {}, f"not JSON: no value at character {error.value + 1}"
         except json.JSONDecodeError as error:
             return {}, f"not JSON: {error.msg} at character {error.pos + 1}"
+
+    def of(self, record: dict[str, Any], *, doubtful: bool) -> dict[str, str | None] | None:
+        """What `parse` gives for a record that `plain_decoder` made, None where only its text can tell.
+
+        `doubtful`: it may hold half a character.
+        """
+        values: dict[str, str | None] = {}
+        for key, value in record.items():
+            if type(value) is bool:
+                value = "true" if value else "false"  # noqa: PLW2901 - as it is written
+            elif value is not None and (type(value) is not str or (doubtful and not value.isprintable())):
+                return None
+            column = self._names.get(key)
+            if column is None:
+                if self.schema.extra_fields == "reject" or (doubtful and not key.isprintable()):
+                    return None
+            elif column in values:
+                return None
+            else:
+                values[column] = value
+        return values
 
     def _object(self, text: str) -> dict[str, str | None]:
         _refuse_depth(text)

@@ -1,0 +1,90 @@
+"""A project that reads from an API of the tests' own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from http_server import Request, Server, serving
+
+from pratique.ingestion import run_pipeline
+from pratique.project import Project
+
+SECRET = "canary/secret+of the-API"  # noqa: S105 - with characters that a URL writes otherwise
+NEAR = "allowed_networks: [127.0.0.1/32]"
+SCHEMA = "primaryKey: id\nfields: {id: integer, note: {missingValues: []}}\n"
+
+
+@dataclass
+class Crm:
+    """A project with one pipeline over an API."""
+
+    root: Path
+    servers: ExitStack
+    told: list[str] = field(default_factory=list)  # whatever was told to people
+
+    def serve(self, script: Callable[[Request], Any], **words: Any) -> Server:
+        """A server that does what the script says, until the test ends."""
+        return self.servers.enter_context(serving(script, **words))
+
+    def write(
+        self,
+        url: str,
+        source: str,
+        *,
+        schema: str = SCHEMA,
+        connection: str = NEAR,
+        write: str = "append",
+        more: str = "",
+        settings: str = "",
+        name: str = "contacts",
+    ) -> None:
+        """Write the project: the source `contacts`, its schema, the destination `contacts` in a DuckDB file."""
+        texts = {
+            "config/default.yaml": (
+                f'connections:\n  crm: {{url: "{url}", {connection}}}\n  lake: {{url: duckdb://lake.duckdb}}\n{settings}'
+            ),
+            "pipelines/crm.yaml": (
+                f"sources:\n  {name}: {{type: api, connection: crm, {source}, schema: {name}, write: {write}}}\n"
+                f"{more}destination: {{connection: lake}}\n"
+            ),
+            f"schemas/{name}.yaml": schema,
+        }
+        for path, text in texts.items():
+            self.file(path, text)
+
+    def file(self, name: str, text: str) -> None:
+        """Write one file of the project."""
+        (self.root / name).parent.mkdir(exist_ok=True)
+        (self.root / name).write_text(text)
+
+    def run(self, code: int = 0, *, dry_run: bool = False) -> dict[str, Any]:
+        """Run the pipeline in this process; its report as plain values. No byte of it is the secret."""
+        report = run_pipeline(Project(self.root, "dev"), "crm", dry_run=dry_run)
+        plain: dict[str, Any] = json.loads(json.dumps(asdict(report)))
+        assert SECRET not in json.dumps(plain)
+        assert report.exit_code == code, plain
+        return plain
+
+    def problem(self) -> dict[str, Any]:
+        """Run the pipeline, whose source fails; the problem that it tells."""
+        found: dict[str, Any] = self.run(3)["sources"][0]["problem"]
+        return found
+
+    def start(self) -> subprocess.Popen[bytes]:
+        """Run the pipeline by the command line, in a process of its own."""
+        command = [sys.executable, "-m", "pratique", "run", "crm", "--project", str(self.root)]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+    def rows(self, sql: str = "SELECT id, note FROM contacts ORDER BY ALL") -> list[Any]:
+        """What the destination holds."""
+        with duckdb.connect(str(self.root / "lake.duckdb"), read_only=True) as connection:
+            return connection.execute(sql).fetchall()
+
