@@ -70,7 +70,7 @@ def _records(value: Any, steps: tuple[str | int, ...], *, inside: bool) -> list[
             raise ValueError(f"an array is expected, {kind_of(value)} is there")
         return [found for item in value for found in _records(item, rest, inside=True)]
     if not isinstance(value, dict):
-        raise ValueError(f"an object with {step!r} is expected, {kind_of(value)} is there")
+        raise ValueError(f"an object with {step!r} is expected, {kind_of(value)} is there")  # noqa: TRY004 - the text is wrong
     if step not in value:
         if inside:
             return [] if EACH in rest else [None]

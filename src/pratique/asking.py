@@ -24,29 +24,28 @@ _KEYS: Final = frozenset({"string", "integer", "uuid"})  # whose values stand in
 
 def asked_of(config: ConfigManager, name: str, spec: SourceSpec, document: Document) -> DatabaseInput | ApiInput | None:
     """What the source `name` asks of the server that its connection leads to; None where it names none."""
-    if spec.connection is None or spec.type in {"files", "python"}:
-        return None
     at: KeyPath = ("sources", name)
-    found = config.connection(spec.connection, document.where((*at, "connection")))
-    placed = _places(config, spec.connection)
-
-    def where(key: KeyPath) -> str:
-        return document.where((*at, *key))
-
+    if spec.connection is None or spec.type == "files" or spec.type == "python":  # noqa: PLR1714 - mypy follows
+        return None
     if spec.type == "api":
-        from pratique.specs.apis import api_input, api_server  # noqa: PLC0415 - pydantic
+        return api_of(config, name, spec, lambda path, key=False: document.place((*at, *path), key))
+    from pratique.specs import databases  # noqa: PLC0415 - pydantic
 
-        server = api_server(spec.connection, found, config.root, placed)
-        params, body = (
-            config.resolved(value, lambda key, word=word: where((word, *key)))  # type: ignore[misc]
-            for word, value in (("params", spec.params), ("body", spec.body))
-        )
-        return api_input(name, spec, server, params, body, where)
-    from pratique.specs.databases import database_input  # noqa: PLC0415 - pydantic
-    from pratique.specs.databases import server as database_server
+    found = config.connection(spec.connection, document.where((*at, "connection")))
+    there = databases.server(spec.connection, found, spec.type, config.root, _places(config, spec.connection))
+    return databases.database_input(name, spec, there, lambda path: document.where((*at, *path)))
 
-    there = database_server(spec.connection, found, spec.type, config.root, placed)
-    return database_input(name, spec, there, where)
+
+def api_of(config: ConfigManager, name: str, spec: SourceSpec, where: Where) -> ApiInput:
+    """What the source `name` asks of its API; `where` places its words. ConfigurationError says what is wrong."""
+    from pratique.specs.apis import api_input, api_server  # noqa: PLC0415 - pydantic
+
+    connection = spec.connection or ""
+    found = config.connection(connection, where(("connection",)))
+    server = api_server(connection, found, config.root, _places(config, connection))
+    params = config.resolved(spec.params, lambda path: where(("params", *path)))
+    body = config.resolved(spec.body, lambda path: where(("body", *path)))
+    return api_input(name, spec, server, params, body, where)
 
 
 def _places(config: ConfigManager, connection: str) -> Where:

@@ -208,7 +208,7 @@ class Planner:
         database = asked if isinstance(asked, DatabaseInput) else None
         api = asked if isinstance(asked, ApiInput) else None
         path = database.name if database else api.name.lstrip("/") if api else spec.path
-        captured = "".join(f"{{{place}}}" for place in api.captured) if api else path
+        captured = "".join(f"{{{place}}}" for place in api.captured) if api else path or ""
         if schema is None or path is None:
             return None
         read, whole = schema, schema
@@ -457,7 +457,7 @@ class Planner:
         parent = next((other for other in plans if other.name == api.parent.source and other is not plan), None)
         with found.caught():
             if parent is not None or api.parent.source not in self._spec.sources or api.parent.source == plan.name:
-                check_parent(plan.name, api, parent and parent.schema, self._document)
+                check_parent(plan.name, api, parent.schema if parent else None, self._document)
         if parent is None:
             return plan
         driven = replace(api, parent=replace(api.parent, table=parent.table))

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,6 @@ class Crm:
 
     root: Path
     servers: ExitStack
-    told: list[str] = field(default_factory=list)  # whatever was told to people
 
     def serve(self, script: Callable[[Request], Any], **words: Any) -> Server:
         """A server that does what the script says, until the test ends."""
@@ -78,13 +77,20 @@ class Crm:
         found: dict[str, Any] = self.run(3)["sources"][0]["problem"]
         return found
 
-    def start(self) -> subprocess.Popen[bytes]:
+    def start(self, *words: str) -> subprocess.Popen[str]:
         """Run the pipeline by the command line, in a process of its own."""
-        command = [sys.executable, "-m", "pratique", "run", "crm", "--project", str(self.root)]
-        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        command = [sys.executable, "-m", "pratique", "run", "crm", "--project", str(self.root), *words]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    def command(self, *words: str, code: int = 0) -> str:
+        """Run the pipeline by the command line; every byte that is printed, of which none is the secret."""
+        process = self.start(*words)
+        printed, _ = process.communicate(timeout=120)
+        assert process.returncode == code, printed
+        assert SECRET not in printed
+        return printed
 
     def rows(self, sql: str = "SELECT id, note FROM contacts ORDER BY ALL") -> list[Any]:
         """What the destination holds."""
         with duckdb.connect(str(self.root / "lake.duckdb"), read_only=True) as connection:
             return connection.execute(sql).fetchall()
-

@@ -105,6 +105,8 @@ class Server:
 
     def stop(self) -> None:
         """End every connection and every thread."""
+        if self.stopping.is_set():
+            return
         self.stopping.set()
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -121,7 +123,7 @@ def read(lines: Any) -> Request | None:
     if len(first) != 3:
         return None
     headers = {}
-    while (line := lines.readline().decode("latin-1").strip()):
+    while line := lines.readline().decode("latin-1").strip():
         name, _, value = line.partition(":")
         headers[name.lower()] = value.strip()
     return Request(first[0], first[1], headers, lines.read(int(headers.get("content-length", 0))))

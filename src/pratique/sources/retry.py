@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import sys
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar
 
@@ -30,11 +30,12 @@ async def retried_async(work: Callable[[], Awaitable[T]], *, wait_seconds: float
 
 
 def _attempts(wait_seconds: float) -> Any:
+    first = "stamina" not in sys.modules
     import stamina  # noqa: PLC0415 - only what reaches over a network needs it
 
-    quiet = logging.getLogger("stamina")  # it warns of each retry, by default on the terminal
-    if not quiet.handlers:
-        quiet.addHandler(logging.NullHandler())
+    if first:  # else it is the program's, whose hooks stay
+        # Upstream: it prints each retry on stdout through structlog, where that is installed.
+        stamina.instrumentation.set_on_retry_hooks(())
     return stamina.retry_context(
         on=lambda error: isinstance(error, PratiqueError) and error.retryable,
         attempts=RETRIES + 1,

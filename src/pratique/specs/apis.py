@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
@@ -174,10 +174,10 @@ def _token_url(spec: ApiConnectionSpec, where: Where) -> str:
     text = (spec.auth.token_url if spec.auth else None) or "/oauth/token"
     text = f"{origin(spec.url)}{text}" if text.startswith("/") else text
     try:
-        if urlsplit(text).scheme not in {"http", "https"}:
-            raise ValueError(text)
-        origin(text)
+        sound = origin(text).startswith(("http:", "https:"))
     except ValueError:
+        sound = False
+    if not sound:
         refuse([Mistake(where(("auth", "token_url")), "token_url is no URL", "such as https://login.example/token")])
     return text
 
@@ -223,9 +223,7 @@ def _rate(text: str | None, where: Where) -> float | None:
 # --- what a source asks -----------------------------------------------------------------------------------------------
 
 
-def api_input(
-    name: str, spec: SourceSpec, asked: ApiServer, params: Any, body: Any, where: Callable[[KeyPath], str]
-) -> ApiInput:
+def api_input(name: str, spec: SourceSpec, asked: ApiServer, params: Any, body: Any, where: Where) -> ApiInput:
     """What a source asks of its API: `params` and `body` are those of the spec with their secrets resolved."""
     if (spec.get is None) == (spec.post is None):
         what = "neither get nor post" if spec.get is None else "get and post"
@@ -238,7 +236,7 @@ def api_input(
         mistakes.append(Mistake(where(("body",)), f"sources.{name}: a get has no body", "write post:", "conflict"))
     refuse(mistakes)
     cursor = Cursor(spec.cursor.field, spec.cursor.start, spec.cursor.lookback) if spec.cursor else None
-    texts = {key: value for key, value in (params or {}).items()}
+    texts: dict[str, Any] = params or {}
     inside = [key for key in places(path) if key in texts]
     fields = tuple(key for key in places(path) if key not in texts)
     _check_cursor(name, spec, texts, body, where)
@@ -256,9 +254,7 @@ def api_input(
     )
 
 
-def _path_mistakes(
-    name: str, word: str, path: str, spec: SourceSpec, where: Callable[[KeyPath], str]
-) -> Iterator[Mistake]:
+def _path_mistakes(name: str, word: str, path: str, spec: SourceSpec, where: Where) -> Iterator[Mistake]:
     if not path.startswith("/") or re.search(r"[?#\s\\]|/\.{1,2}(/|$)|//", path):
         hint = "a path below the connection's url, such as /v2/contacts; parameters stand in `params`"
         yield Mistake(where((word,)), f'sources.{name}.{word}: "{path}" is no path', hint)
@@ -278,7 +274,7 @@ def _path_mistakes(
         yield Mistake(where((word,)), f"sources.{name}.{word}: a brace is not closed, or holds no name", "such as {id}")
 
 
-def _check_cursor(name: str, spec: SourceSpec, params: Any, body: Any, where: Callable[[KeyPath], str]) -> None:
+def _check_cursor(name: str, spec: SourceSpec, params: Any, body: Any, where: Where) -> None:
     used = any(CURSOR in text for text in _strings([params, body]))
     if spec.cursor and not used:
         hint = 'such as params: {updated_since: "{cursor}"}'
@@ -329,7 +325,7 @@ _PAGING_WORDS: Final[Mapping[str, frozenset[str]]] = {
 }
 
 
-def _paging(name: str, spec: SourceSpec, where: Callable[[KeyPath], str]) -> Paging:
+def _paging(name: str, spec: SourceSpec, where: Where) -> Paging:
     paginate = spec.paginate
     assert paginate is not None  # noqa: S101 - asked before
     styles = [style for style in _STYLES if getattr(paginate, style) is not None]
@@ -373,7 +369,7 @@ def _given(paginate: PaginateSpec) -> list[str]:
     return [word for word in _PAGING_WORDS if getattr(paginate, fields.get(word, word)) is not None]
 
 
-def _keys(text: str, path: KeyPath, name: str, where: Callable[[KeyPath], str]) -> JsonPath:
+def _keys(text: str, path: KeyPath, name: str, where: Where) -> JsonPath:
     """A path of keys alone."""
     found = _path(text, path, name, where)
     if EACH in found.steps or not found.steps:
@@ -382,7 +378,7 @@ def _keys(text: str, path: KeyPath, name: str, where: Callable[[KeyPath], str]) 
     return found
 
 
-def _path(text: str, path: KeyPath, name: str, where: Callable[[KeyPath], str]) -> JsonPath:
+def _path(text: str, path: KeyPath, name: str, where: Where) -> JsonPath:
     try:
         return JsonPath.parse(text)
     except ValueError as error:

@@ -36,7 +36,7 @@ WORDS: Final[dict[str, dict[str, str]]] = {
     },
     "SourceSpec": {
         "type": "where the data comes from",
-        "connection": "name of a connection in the settings: an API, a database, or the folder from which `path` counts",
+        "connection": "name of a connection: an API, a database, or the folder from which `path` counts",
         "path": "files of this source; {name} and {name:%Y-%m} capture parts of the path as path.name",
         "format": "else told by the suffix of the path",
         "schema": "NAME (its latest version) or NAME@2; of a database or an API else the source's own name",

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, Self
 from urllib.parse import urljoin, urlsplit
 
 import aiohttp
@@ -50,17 +50,8 @@ class Answer:
     url: str
     status: int
     headers: Mapping[str, str]
+    links: Mapping[str, str]  # of the Link header, whole, by their relation
     body: bytes
-
-    def link(self, relation: str) -> str | None:
-        """The URL of this relation in the Link header (RFC 8288), whole; None without one."""
-        for url, rest in re.findall(
-            r"<([^<>]*)>((?:\s*;\s*[^\s,;=]+(?:\s*=\s*(?:\"[^\"]*\"|[^\s,;\"]*))?)*)", self.headers.get("Link", "")
-        ):
-            found = re.search(r";\s*rel\s*=\s*(?:\"([^\"]*)\"|([^\s,;\"]+))", rest, re.IGNORECASE)
-            if found and relation.lower() in (found[1] or found[2] or "").lower().split():
-                return urljoin(self.url, url)
-        return None
 
 
 class Client:
@@ -78,7 +69,7 @@ class Client:
         self._free_at = 0.0  # on the monotonic clock: no request before
         self._session: aiohttp.ClientSession
 
-    async def __aenter__(self) -> Client:
+    async def __aenter__(self) -> Self:
         connector = aiohttp.TCPConnector(
             limit=self.server.concurrency, ssl=self._tls(), socket_factory=self._socket, ttl_dns_cache=60
         )
@@ -100,8 +91,8 @@ class Client:
     async def fetch(self, ask: Ask) -> Answer:
         """The answer to a request.
 
-        Raises SourceUnreachableError, after three retries, for what may pass by itself, and SourceError at once for what
-        does not: the API refuses, leads elsewhere, answers too much, or something that is no answer.
+        Raises SourceUnreachableError, after three retries, for what may pass by itself, and SourceError at once for
+        what does not: the API refuses, leads elsewhere, answers too much, or something that is no answer.
         """
         tried = 0
 
@@ -196,7 +187,8 @@ class Client:
                     data = await self._body(response, url)
                     self._look_at_clock(response)
                     self._check_status(response, url, data)
-                    return Answer(str(response.url), response.status, response.headers, data)
+                    links = {relation: str(link["url"]) for relation, link in response.links.items()}
+                    return Answer(str(response.url), response.status, response.headers, links, data)
 
     async def _body(self, response: aiohttp.ClientResponse, url: str) -> bytes:
         """The whole body, unpacked in bounded steps. SourceError beyond the limit."""
@@ -275,19 +267,17 @@ class Client:
         skew = there - time.time()
         if abs(skew) > _SKEW_SECONDS:
             how = "ahead of" if skew > 0 else "behind"
-            told = (
-                f"the clock of {self._origin} is more than a minute {how} this machine's: choose a look-back above that"
-            )
-            self.notices[told] = None
+            told = f"the clock of {self._origin} is more than a minute {how} this machine's"
+            self.notices[f"{told}: choose a look-back above that"] = None
 
-    # --- connections ---------------------------------------------------------------------------------------------------
+    # --- connections ------------------------------------------------------------------------------------------------
 
     def _tls(self) -> ssl.SSLContext:
         try:
             return ssl.create_default_context(cafile=self.server.tls_ca)
         except (OSError, ssl.SSLError) as error:
             raise SourceError(
-                f"the certificates in {self.server.tls_ca} cannot be read", hint="correct tls_ca of the connection"
+                f"{self.server.tls_ca} holds no certificates", hint="correct tls_ca of the connection"
             ) from error
 
     def _socket(self, found: Any) -> socket.socket:

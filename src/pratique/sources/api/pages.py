@@ -94,8 +94,8 @@ class CutRecord:
 class PageReader:
     """Cuts the records out of pages and parses them, as those of JSON files are parsed."""
 
-    def __init__(self, schema: Schema, records: JsonPath) -> None:
-        self.columns = expected(schema)
+    def __init__(self, schema: Schema | None, records: JsonPath) -> None:
+        self.columns = expected(schema) if schema else ()
         self._steps = records.steps
         self._parser = RecordParser(schema)
         self._fast = plain_decoder().scan_once  # type: ignore[attr-defined] # typeshed does not know it
@@ -142,7 +142,7 @@ class PageReader:
         if not steps:
             value, end = scan(text, at)
             found.append((at, end, value))
-            return end
+            return int(end)
         mark, step = text[at : at + 1], steps[0]
         if step == EACH and mark == "[":
             return self._elements(text, at, steps[1:], scan, found)

@@ -45,20 +45,28 @@ class Page:
 class Reading:
     """The pages of one walk, in memory as what their lines say."""
 
-    def __init__(self, folder: Path, values: Sequence[Sequence[str]], asked: Mapping[str, Any]) -> None:
-        """Begin a reading in a new folder; `values` are what stands in the path, one for each stretch."""
-        self.folder = folder
+    def __init__(self, folder: Path, values: Sequence[tuple[str, ...]]) -> None:
+        """Open the files of a folder; `values` are what stands in the path, one for each stretch."""
+        self.folder, self.values = folder, values
         self.pages: dict[tuple[int, int], Page] = {}
         self.complete = False
         self.resumed = False
         self.size = 0
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        with _disk(folder):
+            self._pages = os.open(self.path, flags, 0o600)
+            self._journal = os.open(folder / "journal", flags, 0o600)
+        self._synced = time.monotonic()
+
+    @classmethod
+    def begin(cls, folder: Path, values: Sequence[tuple[str, ...]], asked: Mapping[str, Any]) -> Reading:
+        """A new reading, in the place of whatever was in its folder."""
         with _disk(folder):
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True, mode=0o700)
             text = json.dumps({"asked": asked, "values": list(values), "began": time.time()})
             (folder / "asked.json").write_text(text, encoding="utf-8")
-        self.values = [tuple(value) for value in values]
-        self._open()
+        return cls(folder, values)
 
     @classmethod
     def resume(cls, folder: Path, hours_max: float) -> Reading | None:
@@ -70,21 +78,11 @@ class Reading:
             values = [tuple(value) for value in head["values"]]
         except (OSError, ValueError, KeyError, TypeError):
             return None
-        reading = cls.__new__(cls)
-        reading.folder, reading.values = folder, values
-        reading.pages, reading.complete, reading.size = {}, False, 0
+        reading = cls(folder, values)
         with _disk(folder):
-            reading._open()
             reading._recover()
         reading.resumed = bool(reading.pages) or reading.complete
         return reading
-
-    def _open(self) -> None:
-        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-        with _disk(self.folder):
-            self._pages = os.open(self.path, flags, 0o600)
-            self._journal = os.open(self.folder / "journal", flags, 0o600)
-        self._synced = time.monotonic()
 
     def _recover(self) -> None:
         """Take the lines whose pages are whole; what stands behind the first one that is not is forgotten."""
@@ -96,7 +94,7 @@ class Reading:
                 if found == {"complete": True}:
                     self.complete = True
                 else:
-                    page = Page(**found)
+                    page = Page(**(found or {}))
                     if hashlib.sha256(self.body(page)).hexdigest() != page.sha256:
                         break
                     self.pages[page.stretch, page.number] = page
@@ -150,8 +148,8 @@ class Reading:
         return os.pread(self._pages, page.size, page.offset)
 
     def ordered(self) -> list[Page]:
-        """All pages in the order in which the API gives them."""
-        return [self.pages[key] for key in sorted(self.pages)]
+        """All pages that hold records, in the order in which the API gives them."""
+        return [self.pages[key] for key in sorted(self.pages) if self.pages[key].records]
 
     def sha256(self) -> str:
         """A hash over all pages in order, and what stands in the path of each."""

@@ -25,14 +25,14 @@ def request(
 ) -> Ask:
     """The request for a page: `values` of a parent stand in its path, `value` is its number, offset or cursor."""
     params = [(name, made) for name, text in asked.params if (made := template(reveal(text), cursor)) is not None]
-    body = template(reveal(asked.body or {}), cursor) if asked.method == "POST" else None
+    body: dict[str, Any] | None = template(reveal(asked.body or {}), cursor) if asked.method == "POST" else None
     more: dict[str, Any] = {}
     if paging and value is not None:
         more[paging.param] = int(value) if paging.style in {"page", "offset"} else value
     if paging and paging.size_param:
         more[paging.size_param] = paging.size
     if paging and paging.in_body:
-        body = {**body, **more}
+        body = {**(body or {}), **more}
     elif more:
         params = [(name, text) for name, text in params if name not in more]
         params += [(name, str(item)) for name, item in more.items()]

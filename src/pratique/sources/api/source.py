@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ from pratique.model import ArrowForm, Disposition, FileVersion, Landed, LandedFi
 from pratique.schema import Schema
 from pratique.schema.binding import reader_of
 from pratique.sources.api.cursor import before, key_of
-from pratique.sources.api.pages import PageReader
+from pratique.sources.api.pages import PageReader, counted
 from pratique.sources.api.reading import Page, Reading
 from pratique.sources.base import Probe, ReadLimits
 from pratique.sources.files.survey import text_batches
@@ -50,13 +50,12 @@ class ApiSource:
 
     def probe(self) -> Probe:
         """Ask for the first page and count its records; nothing is kept."""
-        from pratique.sources.api.pages import counted  # noqa: PLC0415
-        from pratique.sources.api.walk import first_answer  # noqa: PLC0415
-
         values = self.values()[:1]
         try:
             answer = run(
-                first_answer(self.input, self.limits, self._cursor(Position())[1], values[0] if values else ())
+                _walking().first_answer(
+                    self.input, self.limits, self._cursor(Position())[1], values[0] if values else ()
+                )
             )
             found = counted(answer.body, self.input.records)
         except SourceError as error:
@@ -67,8 +66,8 @@ class ApiSource:
         """Land every page that is new since `since`, and describe them.
 
         Pages that a killed run landed from the same position are not asked for again. What the newest load has read
-        already, byte by byte, is `skipped`. Raises SourceError, and SourceUnreachableError after three retries; what has
-        landed by then is kept for the next run.
+        already, byte by byte, is `skipped`. Raises SourceError, and SourceUnreachableError after three retries; what
+        has landed by then is kept for the next run.
         """
         if self._reading is not None:
             self._reading.close()
@@ -82,9 +81,7 @@ class ApiSource:
             if not _outdated(error, resumed=resumed):
                 reading.close()
                 raise
-            notices = (
-                f"{self.name}: the API no longer knew how to go on where the last run ended: all was asked again",
-            )
+            notices = (f"{self.name}: the API no longer knew where the last run ended: all was asked again",)
             reading.remove()
             reading, resumed = self._begin(span, known, resume=False), False
             try:
@@ -97,9 +94,7 @@ class ApiSource:
 
     def _begin(self, span: CursorSpan | None, known: FileVersion | None, *, resume: bool) -> Reading:
         """The reading from this position: one that was begun, else a new one. Those from others are of no use."""
-        from pratique.sources.api.walk import fingerprint  # noqa: PLC0415 - loads the client
-
-        asked = fingerprint(self.input, span.start if span else None, known.sha256 if known else "")
+        asked = _fingerprint(self.input, span.start if span else None, known.sha256 if known else "")
         name = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]
         folder = self.folder / name
         if self.folder.is_dir():
@@ -107,16 +102,14 @@ class ApiSource:
                 if other != folder:
                     shutil.rmtree(other, ignore_errors=True)
         found = Reading.resume(folder, self.limits.landed_hours_max) if resume else None
-        return found or Reading(folder, self.values(), asked)
+        return found or Reading.begin(folder, self.values(), asked)
 
     def _walk(self, reading: Reading, cursor: str | None) -> tuple[str, ...]:
         """Land what is not there yet; what people should know of it."""
-        from pratique.sources.api.walk import walk  # noqa: PLC0415 - loads the client
-
         if reading.complete:
             return ()
         with gauge.measuring(lambda: Amount("rows", reading.records, 0)):
-            return tuple(f"{self.name}: {notice}" for notice in run(walk(self.input, reading, self.limits, cursor)))
+            return tuple(f"{self.name}: {notice}" for notice in run(walk_of(self.input, reading, self.limits, cursor)))
 
     def _described(
         self,
@@ -128,7 +121,8 @@ class ApiSource:
         more: bool,
     ) -> Landed:
         pages = _Pages(self.schema, self.input, reading)
-        version = FileVersion(self.input.name, reading.sha256(), reading.size)
+        size = sum(page.size for page in reading.ordered())  # pages that were asked for ahead, beyond the end, are none
+        version = FileVersion(self.input.name, reading.sha256(), size)
         again = known is not None and known.sha256 == version.sha256
         nothing = span is not None and known is not None and reading.records == 0
         if again or nothing:
@@ -166,7 +160,7 @@ class ApiSource:
         last = since.cursor
         if last is not None and (last.field, last.type) != (cursor.field, kind):
             raise SourceError(
-                f"the position of {self.name} is of {last.field} ({last.type}), the cursor is now {cursor.field} ({kind})",
+                f"the position of {self.name} is of {last.field} ({last.type}), its cursor now {cursor.field} ({kind})",
                 hint="change it back, or begin anew: give the source another name, and its table too",
             )
         if last is None or last.end is None:
@@ -178,7 +172,7 @@ class ApiSource:
             raise SourceError(f"the look-back cannot be taken from {last.end!r}", hint=hint) from error
 
     def _end(self, pages: _Pages, span: CursorSpan) -> tuple[str | None, tuple[str, ...]]:
-        """The greatest value that was read, never less than the last position; what has no place in the order is told."""
+        """The greatest value that was read, never less than the last position; what has no place in it is told."""
         key = key_of(span.type)
         greatest, end, without = None, None, 0
         field = reader_of(self.schema, span.field)
@@ -193,9 +187,7 @@ class ApiSource:
             if greatest is None or found > greatest:
                 greatest, end = found, row[column]
         told = (
-            (
-                f"{self.name}: {without:,} records have no {span.field} that has a place in an order: the position is told by the others",
-            )
+            (f"{self.name}: {without:,} records have no {span.field} by which they could be ordered",)
             if without
             else ()
         )
@@ -239,7 +231,7 @@ class _Pages:
         return text_batches((*self.reader.columns, *self.captured.values()), self.rows())
 
     def records(self, part: Part, file: LandedFile, numbers: Sequence[int]) -> Iterator[RawRecord]:
-        """Yield the records with these numbers, ascending, each once; `line` counts within the page that `sheet` names."""
+        """Yield the records with these numbers, ascending, each once; `line` counts within the page of `sheet`."""
         del part, file
         pages = iter(self.reading.ordered())
         first, page = 1, next(pages, None)
@@ -262,6 +254,24 @@ class _Pages:
             )
 
 
+def _fingerprint(asked: ApiInput, cursor: str | None, known: str) -> Mapping[str, Any]:
+    """What a reading depends on, without a secret: another walk does not go on with its pages."""
+    paging = asked.paging
+    return {
+        "url": asked.server.url,
+        "method": asked.method,
+        "path": asked.path,
+        "params": [[name, str(value)] for name, value in asked.params],
+        "path_params": {name: str(value) for name, value in asked.path_params.items()},
+        "body": json.loads(json.dumps(asked.body, default=str)),
+        "paging": str(paging),
+        "records": asked.records.text,
+        "parent": str(asked.parent),
+        "cursor": cursor,
+        "known": known,
+    }
+
+
 def run(work: Coroutine[Any, Any, T]) -> T:
     """What `work` gives, also where a loop runs already, as in a notebook."""
     try:
@@ -272,8 +282,19 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         return pool.submit(asyncio.run, work).result()
 
 
-def missing_package(error: ModuleNotFoundError) -> ConfigurationError:
-    """What to install."""
-    return ConfigurationError(
-        f"to read an API the package {error.name} is missing", hint="python -m pip install 'pratique[api]'"
-    )
+def walk_of(
+    asked: ApiInput, reading: Reading, limits: ReadLimits, cursor: str | None
+) -> Coroutine[Any, Any, list[str]]:
+    """The walk through an API; ConfigurationError if the package for it is missing."""
+    work: Coroutine[Any, Any, list[str]] = _walking().walk(asked, reading, limits, cursor)
+    return work
+
+
+def _walking() -> Any:
+    try:
+        from pratique.sources.api import walk  # noqa: PLC0415 - loads the HTTP client
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f"to read an API the package {error.name} is missing", hint="python -m pip install 'pratique[api]'"
+        ) from error
+    return walk

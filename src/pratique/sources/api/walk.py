@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
@@ -57,7 +55,7 @@ class Walk:
     # --- one page leads to the next -----------------------------------------------------------------------------------
 
     async def _chained(self, stretch: int, paging: Paging | None) -> None:
-        """Page after page, until one leads nowhere. SourceError where the way leads in a circle, or nowhere for ever."""
+        """Page after page, until one leads nowhere. SourceError where the way is a circle, or has no end."""
         number, after = 1, None
         seen: set[str] = set()
         empty = same = 0
@@ -146,7 +144,7 @@ class Walk:
         if short and page.records:
             most = self.reading.pages[stretch, short].records
             raise SourceError(
-                f"{self.asked.name}: a page has {most} records, not the {paging.size} of `size`, and is not the last one",
+                f"{self.asked.name}: a page has {most} records instead of {paging.size}, and is not the last one",
                 hint=f"the API gives no more at once: write size: {most}",
             )
         told = page.last is not None or page.total is not None
@@ -223,7 +221,7 @@ class Walk:
             assert paging.path is not None  # noqa: S101 - the style has one
             return exact(answer.body, paging.path)
         if paging.style == "link_header":
-            url = answer.link(paging.where)
+            url = answer.links.get(paging.where)
         else:
             assert paging.path is not None  # noqa: S101 - the style has one
             value = paging.path.one(found.value)
@@ -294,24 +292,6 @@ def _single(error: BaseException) -> Any:
             yield from _single(inner)
     else:
         yield error
-
-
-def fingerprint(asked: ApiInput, cursor: str | None, known: str) -> Mapping[str, Any]:
-    """What a reading depends on, without a secret: another walk does not go on with its pages."""
-    paging = asked.paging
-    return {
-        "url": asked.server.url,
-        "method": asked.method,
-        "path": asked.path,
-        "params": [[name, str(value)] for name, value in asked.params],
-        "path_params": {name: str(value) for name, value in asked.path_params.items()},
-        "body": json.loads(json.dumps(asked.body, default=str)),
-        "paging": str(paging),
-        "records": asked.records.text,
-        "parent": str(asked.parent),
-        "cursor": cursor,
-        "known": known,
-    }
 
 
 async def walk(asked: ApiInput, reading: Reading, limits: ReadLimits, cursor: str | None) -> list[str]:

@@ -80,18 +80,23 @@ def plain_decoder() -> json.JSONDecoder:
 class RecordParser:
     """Parses the text of a record: numbers, booleans, nested values keep theirs, strings are decoded, null is None."""
 
-    schema: Schema
+    schema: Schema | None
     _names: dict[str, str]
     _scan: Callable[[str, int], tuple[Any, int]]
 
-    def __init__(self, schema: Schema) -> None:
+    def __init__(self, schema: Schema | None) -> None:
+        """Without a schema every key is a column."""
         self.schema = schema
-        fields = [item for item in schema.fields if item.capture is None and item.expression is None]
+        fields = [item for item in schema.fields if item.capture is None and item.expression is None] if schema else []
         self._names = {name: item.headers[0] for item in reversed(fields) for name in reversed(item.headers)}
         decoder = json.JSONDecoder(
             parse_int=len, parse_float=len, parse_constant=_refuse_constant, object_pairs_hook=_refuse_twins
         )
         self._scan = decoder.scan_once  # type: ignore[attr-defined] # typeshed knows neither this nor `scanstring`
+
+    @property
+    def _rejects(self) -> bool:
+        return self.schema is not None and self.schema.extra_fields == "reject"
 
     def parse(self, line: bytes) -> tuple[dict[str, str | None], str | None]:
         """(values by column, None), or ({}, why not)."""
@@ -117,9 +122,9 @@ class RecordParser:
                 value = "true" if value else "false"  # noqa: PLW2901 - as it is written
             elif value is not None and (type(value) is not str or (doubtful and not value.isprintable())):
                 return None
-            column = self._names.get(key)
+            column = self._names.get(key) if self.schema else key
             if column is None:
-                if self.schema.extra_fields == "reject" or (doubtful and not key.isprintable()):
+                if self._rejects or (doubtful and not key.isprintable()):
                     return None
             elif column in values:
                 return None
@@ -156,9 +161,9 @@ class RecordParser:
             at = _skip(text, at + 1)
 
     def _put(self, values: dict[str, str | None], key: str, value: str | None) -> None:
-        column = self._names.get(key)
+        column = self._names.get(key) if self.schema else key
         if column is None:
-            if self.schema.extra_fields == "reject":
+            if self._rejects:
                 raise _MalformedError(f"unknown field {key!r}")
         elif column in values:
             raise _MalformedError(f"the field {column!r} stands under two of its names")
