@@ -79,9 +79,9 @@ class ParquetForm:
 class ArrowForm:
     """Record batches, made anew by each call, of one file after another in order.
 
-    Every batch has the columns of `columns` (name -> DuckDB type; text sources are all `VARCHAR`) and, where
-    `malformed` is set, a last text column `_malformed`: NULL, or why this record cannot be judged at all. `captures`:
-    parts of a path that differ from record to record -> the columns that hold them.
+    Every batch has the columns of `columns` (name -> DuckDB type; text sources are all `VARCHAR`) and, where `malformed`
+    is set, a last text column `_malformed`: NULL, or why this record cannot be judged at all. `captures` name the
+    columns that hold a part of the path.
     """
 
     columns: Mapping[str, str]
@@ -153,11 +153,10 @@ class RecordReader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Landed:
-    """An immutable input of one load: described, fingerprinted, counted. Nothing is open.
+    """An immutable input of one load: described, fingerprinted, counted.
 
-    `more` says that further files wait for the next load of the same run. `verify()` raises SourceError if a
-    file is no longer what was fingerprinted (asked again right before the commit). `release()` gives back what was kept
-    for a retry: the load is committed, or refused, and the next run asks the source anew.
+    `more` says that further files wait for the next load of the same run. `verify()` raises SourceError if a file is no
+    longer what was fingerprinted (asked again before the commit). `release()`: the load is committed, or refused.
     """
 
     source: str

@@ -12,13 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-from http_server import Request, Server, serving
+from http_server import Request, Server, answer, serving
 
 from pratique.ingestion import run_pipeline
 from pratique.project import Project
 
 SECRET = "canary/secret+of the-API"  # noqa: S105 - with characters that a URL writes otherwise
 NEAR = "allowed_networks: [127.0.0.1/32]"
+BEARER = f'{NEAR}, auth: {{type: bearer, token: "${{CRM_SECRET}}"}}'
+PAGES = 'get: /contacts, paginate: {page: page}, records: "data[*]"'
+LINKS = 'get: /contacts, paginate: {next: next}, records: "data[*]"'
 SCHEMA = "primaryKey: id\nfields: {id: integer, note: {missingValues: []}}\n"
 
 
@@ -94,3 +97,20 @@ class Crm:
         """What the destination holds."""
         with duckdb.connect(str(self.root / "lake.duckdb"), read_only=True) as connection:
             return connection.execute(sql).fetchall()
+
+
+def page_of(request: Request, pages: int = 3) -> bytes:
+    """Ten records on each page."""
+    page = int(request.query.get("page", 1))
+    return answer({"data": rows(page) if page <= pages else []})
+
+
+def rows(page: int) -> list[dict[str, object]]:
+    """The records of a page."""
+    return [{"id": page * 10 + number, "note": "x"} for number in range(10)]
+
+
+def whole(crm: Crm, server: Server, pages: int = 3) -> None:
+    """Every record is in the destination, once, and every request had the credential."""
+    assert [number for number, _ in crm.rows()] == [page * 10 + at for page in range(1, pages + 1) for at in range(10)]
+    assert {request.headers["authorization"] for request in server.requests} == {f"Bearer {SECRET}"}

@@ -84,8 +84,11 @@ class APIDataSource:
                     for record in reader.records(reading.body(page)):
                         number += 1
                         if record.problem:
-                            where = f"{self.input.name}, page {page.number}"
-                            raise SourceError(f"record {number:,} cannot be read: {record.problem}", where=where)
+                            raise SourceError(
+                                f"record {number:,} cannot be read: {record.problem}",
+                                where=f"{self.input.name}, page {page.number}",
+                                hint="have it repaired; a pipeline holds such a record and loads the others",
+                            )
                         yield {**record.values, **lineage, "_row_number": number}
             finally:
                 reading.close()

@@ -40,6 +40,12 @@ _SKEW_SECONDS: Final = 60
 _PASSING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _OK, _NO_CONTENT, _UNAUTHORIZED = 200, 204, 401
+_LATER: Final = "see whether the API runs and lets this machine in; what was read is kept, the next run goes on"
+_REFUSED: Final = "look at what the API says; correct the path, `params` or `paginate`"
+_REFUSALS: Final = {
+    403: "check the rights of these credentials",
+    404: "check the url of the connection, and the path",
+}
 _NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
 
 
@@ -210,7 +216,7 @@ class Client:
                 )
             parts.append(made)
         if unpack and size and not unpack.eof:
-            raise SourceUnreachableError(f"{shown(url)} broke off: its packed answer has no end")
+            raise SourceUnreachableError(f"{shown(url)} broke off: its packed answer has no end", hint=_LATER)
         return b"".join(parts)
 
     def _check_status(self, response: aiohttp.ClientResponse, url: str, data: bytes) -> None:
@@ -221,34 +227,27 @@ class Client:
         if status == _UNAUTHORIZED:
             raise _UnauthorizedError(told)
         if status in _PASSING:
-            pause = self._asked_pause(response.headers.get("Retry-After", ""), told)
-            raise SourceUnreachableError(told, facts={"status": status, "retry_after_seconds": pause})
-        hint = {403: "check the rights of these credentials", 404: "check the url of the connection, and the path"}
+            self._pause(response.headers.get("Retry-After", ""), told)
+            raise SourceUnreachableError(told, hint=_LATER, facts={"status": status})
         excerpt = f": {head(data)}" if data else ""
-        raise SourceError(f"{told}{excerpt}", hint=hint.get(status, ""), facts={"status": status})
+        raise SourceError(f"{told}{excerpt}", hint=_REFUSALS.get(status, _REFUSED), facts={"status": status})
 
-    def _asked_pause(self, text: str, told: str) -> float | None:
-        """Seconds that the API asks to wait, for every request; None where it says nothing that means anything."""
-        pause: float | None = None
+    def _pause(self, text: str, told: str) -> None:
+        """Send nothing for as long as the API asks to wait, if that means anything; SourceError if it is too long."""
         if re.fullmatch(r"[0-9]{1,18}", text.strip()):
             pause = float(text)
-        elif text:
+        else:
             try:
                 pause = parsedate_to_datetime(text).timestamp() - time.time()
             except (ValueError, TypeError, OverflowError):
-                return None
-            if pause < 0:
-                return None
+                return
         most = self.server.retry_after_seconds_max
-        if pause is not None and pause > most:
+        if pause > most:
             raise SourceError(
                 f"{told} and asks to wait {pause:,.0f} seconds, more than {most:,.0f}",
                 hint="what was read is kept: run again later, or raise retry_after_seconds_max of the connection",
-                facts={"passing": True},
             )
-        if pause is not None:
-            self._free_at = max(self._free_at, time.monotonic() + pause)
-        return pause
+        self._free_at = max(self._free_at, time.monotonic() + pause)
 
     async def _paced(self) -> None:
         """Wait for this request's turn: no faster than the rate, and not while the API asks to wait."""
@@ -318,7 +317,8 @@ class Client:
         except aiohttp.InvalidURL as error:
             raise SourceError(f"{shown(url)} is no URL that can be asked", hint="correct the path") from error
         except (aiohttp.ClientError, OSError) as error:
-            raise SourceUnreachableError(f"{shown(url)} cannot be reached, or broke off: {_reason(error)}") from error
+            told = f"{shown(url)} cannot be reached, or broke off: {_reason(error)}"
+            raise SourceUnreachableError(told, hint=_LATER) from error
 
 
 class _UnauthorizedError(SourceError):
@@ -341,4 +341,4 @@ def shown(url: str) -> str:
 def head(data: bytes) -> str:
     """The beginning of an answer, harmless to a terminal."""
     text = printable(data[:_SHOWN_BYTES].decode("utf-8", "backslashreplace"))
-    return f"{text!r}" + ("…" if len(data) > _SHOWN_BYTES else "")
+    return f'"{text}{"…" if len(data) > _SHOWN_BYTES else ""}"'

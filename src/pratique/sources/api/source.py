@@ -73,21 +73,18 @@ class ApiSource:
             self._reading.close()
         span, cursor = self._cursor(since)
         known = next((item for item in reversed(since.known) if item.name == self.input.name), None)
+        told: tuple[str, ...] = ()
         reading = self._begin(span, known, resume=True)
-        resumed = reading.resumed
         try:
             notices = self._walk(reading, cursor)
         except SourceError as error:
-            if not _outdated(error, resumed=resumed):
-                reading.close()
+            reading.close()
+            if not _outdated(error, resumed=reading.resumed):
                 raise
-            notices = (f"{self.name}: the API no longer knew where the last run ended: all was asked again",)
-            reading.remove()
-            reading, resumed = self._begin(span, known, resume=False), False
-            try:
-                notices += self._walk(reading, cursor)
-            finally:
-                reading.close()
+            reading = self._begin(span, known, resume=False)
+            told = (f"{self.name}: the API no longer knew where the last run ended: all was asked again",)
+            notices = self._walk(reading, cursor)
+        notices, resumed = told + notices, reading.resumed
         reading.finish()
         self._reading = reading
         return self._described(reading, span, known, notices, more=resumed and span is not None)
