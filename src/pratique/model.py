@@ -79,15 +79,14 @@ class ParquetForm:
 class ArrowForm:
     """Record batches, made anew by each call, of one file after another in order.
 
-    Every batch has the columns of `columns` (name -> DuckDB type; text sources are all `VARCHAR`) and, where `malformed`
-    is set, a last text column `_malformed`: NULL, or why this record cannot be judged at all. `captures` name the
-    columns that hold a part of the path.
+    Every batch has the columns of `columns` (name -> DuckDB type; text sources are all `VARCHAR`) and, where
+    `malformed` is set, a last text column `_malformed`: NULL, or why this record cannot be judged at all.
     """
 
     columns: Mapping[str, str]
     batches: Callable[[], Iterator[pa.RecordBatch]]
     malformed: bool = False
-    captures: Mapping[str, str] = field(default_factory=dict)
+    captures: Mapping[str, str] = field(default_factory=dict)  # parts of a path -> columns that hold them
 
 
 Form = CsvForm | ParquetForm | ArrowForm
@@ -155,8 +154,8 @@ class RecordReader(Protocol):
 class Landed:
     """An immutable input of one load: described, fingerprinted, counted.
 
-    `more` says that further files wait for the next load of the same run. `verify()` raises SourceError if a file is no
-    longer what was fingerprinted (asked again before the commit). `release()`: the load is committed, or refused.
+    `more` says that further files wait for the next load of the same run. `verify()` raises SourceError if a
+    file is no longer what was fingerprinted (asked again right before the commit).
     """
 
     source: str
@@ -169,7 +168,7 @@ class Landed:
     notices: tuple[str, ...] = ()  # what people should know of how it was read
     cursor: CursorSpan | None = None
     verify: Callable[[], None] = lambda: None
-    release: Callable[[], None] = lambda: None
+    release: Callable[[], None] = lambda: None  # the load is committed, or refused
 
     @property
     def files(self) -> tuple[LandedFile, ...]:
@@ -420,10 +419,8 @@ class Marker:
         data["written"] = Written(**data["written"])
         data["segment"] = Segment(**data["segment"]) if data["segment"] else None
         data["cursor"] = CursorSpan(**data["cursor"]) if data.get("cursor") else None
-        data["causes"] = tuple(
-            Cause(**{**item, "places": tuple((name, number) for name, number in item["places"])})
-            for item in data["causes"]
-        )
+        causes = ({**item, "places": tuple((name, at) for name, at in item["places"])} for item in data["causes"])
+        data["causes"] = tuple(Cause(**item) for item in causes)
         return cls(**data)
 
 

@@ -454,7 +454,7 @@ class Planner:
         """The plan of a source that is asked for each row of another one: after it, by its table."""
         api, found = plan.api, self._found
         assert api is not None and api.parent is not None  # noqa: S101, PT018 - asked before
-        parent = next((other for other in plans if other.name == api.parent.source and other is not plan), None)
+        parent = next((other for other in plans if other.name == api.parent.source != plan.name), None)
         with found.caught():
             if parent is not None or api.parent.source not in self._spec.sources or api.parent.source == plan.name:
                 check_parent(plan.name, api, parent.schema if parent else None, self._document)

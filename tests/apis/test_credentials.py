@@ -14,6 +14,8 @@ import pytest
 from api_project import BEARER, LINKS, NEAR, PAGES, SECRET, Crm, page_of, rows, whole
 from http_server import Request, Server, answer
 
+HOSTS = ["127.0.0.1", "localhost", "127.1", "0x7f.1", "2130706433", "[::ffff:127.0.0.1]", "0.0.0.0"]  # noqa: S104
+
 
 def leads_to(target: str) -> dict[str, Callable[[Request], Any]]:
     """Ways in which a server leads elsewhere."""
@@ -60,9 +62,7 @@ def test_no_redirect_leads_inside(crm: Crm, target: str) -> None:
     assert len(server.requests) == 1
 
 
-@pytest.mark.parametrize(
-    "host", ["127.0.0.1", "localhost", "127.1", "0x7f.1", "2130706433", "[::ffff:127.0.0.1]", "0.0.0.0"]
-)
+@pytest.mark.parametrize("host", HOSTS)
 def test_private_addresses_are_refused_unless_allowed(crm: Crm, host: str) -> None:
     """In every form of writing, after the name is resolved, at the moment of connecting; no request arrives."""
     server = crm.serve(page_of)

@@ -27,7 +27,7 @@ _API_WORDS: Final = frozenset({"get", "post", "params", "body", "paginate", "rec
 STRANGE_WORDS: Final[dict[str, frozenset[str]]] = {
     "files": _DATABASE_WORDS | _API_WORDS | {"cursor", "filter"},
     "api": _FILE_WORDS | _DATABASE_WORDS,
-    "python": _FILE_WORDS | _DATABASE_WORDS | _API_WORDS | {"cursor", "filter"},
+    "python": frozenset(),  # which is not served itself
     **dict.fromkeys(DATABASE_TYPES, _FILE_WORDS | _API_WORDS),
 }
 DESTINATION_WORDS: Final = frozenset({"delete", "children"})
