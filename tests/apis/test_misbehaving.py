@@ -230,8 +230,8 @@ REFUSED = {
     "403": (lambda _: answer(b"", "403 Forbidden"), "answers 403 Forbidden"),
     "206": (lambda _: answer({"data": []}, "206 Partial Content"), "answers 206"),
     "304": (lambda _: b"HTTP/1.1 304 Not Modified\r\n\r\n", "answers 304"),
-    "a bomb": (bomb, "answers with more than 67,108,864 bytes"),
-    "a flood": (flood, "answers with more than 67,108,864 bytes"),
+    "a bomb": (bomb, "answers with more than 33,554,432 bytes"),
+    "a flood": (flood, "answers with more than 33,554,432 bytes"),
     "a packing of its own": (lambda _: answer(b"x", headers={"Content-Encoding": "br"}), "packed as br"),
 }  # fmt: skip
 

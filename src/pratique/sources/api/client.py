@@ -271,7 +271,10 @@ class Client:
 
     # --- connections ------------------------------------------------------------------------------------------------
 
-    def _tls(self) -> ssl.SSLContext:
+    def _tls(self) -> ssl.SSLContext | bool:
+        """How certificates are checked; True: by the authorities that this machine trusts."""
+        if self.server.tls_ca is None:
+            return True
         try:
             return ssl.create_default_context(cafile=self.server.tls_ca)
         except (OSError, ssl.SSLError) as error:

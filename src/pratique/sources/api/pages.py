@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 
@@ -81,8 +81,7 @@ def _text(body: bytes) -> str:
     return body.removeprefix(_BOM).decode("utf-8", "surrogateescape")
 
 
-@dataclass(frozen=True, slots=True)
-class CutRecord:
+class CutRecord(NamedTuple):
     """A record in the text of its page: where it stands, and its values by column, or why it has none."""
 
     begin: int
@@ -96,20 +95,36 @@ class PageReader:
 
     def __init__(self, schema: Schema | None, records: JsonPath) -> None:
         self.columns = expected(schema) if schema else ()
-        self._steps = records.steps
+        self._path = records
         self._parser = RecordParser(schema)
-        self._fast = plain_decoder().scan_once  # type: ignore[attr-defined] # typeshed does not know it
-        self._lenient = json.JSONDecoder(strict=False).scan_once  # type: ignore[attr-defined] # the same
+        self._decoder = plain_decoder()
+        self._lenient = json.JSONDecoder(strict=False)
+        self._flat = True  # until a record has values with parts: their text is cut out
+
+    def table(self, body: bytes) -> list[tuple[dict[str, str | None], str | None]]:
+        """Values by column, and why there are none, of every record of a page, in order."""
+        if self._flat:
+            text = _text(body)
+            try:
+                found = self._path.records(self._decoder.decode(text))
+            except (ValueError, RecursionError):
+                found = [None]  # something is wrong in one of them: which one?
+            doubtful = "\\u" in text
+            made = [self._parser.of(record, doubtful=doubtful) if type(record) is dict else None for record in found]
+            if all(values is not None for values in made):
+                return [(values, None) for values in made if values is not None]
+            self._flat = False
+        return [(record.values, record.problem) for record in self.records(body)]
 
     def records(self, body: bytes) -> Iterator[CutRecord]:
-        """Yield every record of a page, in order."""
+        """Yield every record of a page, in order, with its place in the text."""
         text = _text(body)
+        plain = True
         try:
-            found = self._cut(text, self._fast)
-            plain = True
+            found = self._cut(text, self._decoder)
         except (ValueError, StopIteration, RecursionError):
-            found, plain = self._cut(text, self._lenient), False  # something is wrong in one of them: which one?
-        doubtful = "\\u" in text or not text.isascii()
+            found, plain = self._cut(text, self._lenient), False
+        doubtful = "\\u" in text
         for begin, end, value in found:
             values = self._parser.of(value, doubtful=doubtful) if plain and type(value) is dict else None
             if values is not None:
@@ -129,10 +144,11 @@ class PageReader:
                 offset = skipped + len(text[: record.begin].encode("utf-8", "surrogateescape"))
                 yield number, raw.decode("utf-8", "backslashreplace"), record.values, offset
 
-    def _cut(self, text: str, scan: Any) -> list[tuple[int, int, Any]]:
+    def _cut(self, text: str, decoder: json.JSONDecoder) -> list[tuple[int, int, Any]]:
         """Begin, end and decoded value of every record; ValueError or StopIteration where the text is broken."""
         found: list[tuple[int, int, Any]] = []
-        end = self._walk(text, _skip(text, 0), self._steps, scan, found)
+        scan = decoder.scan_once  # type: ignore[attr-defined] # typeshed does not know it
+        end = self._walk(text, _skip(text, 0), self._path.steps, scan, found)
         if _skip(text, end) != len(text):
             raise ValueError(text)
         return found

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from pratique.apis import ApiInput
 from pratique.databases import CursorSpan
@@ -24,8 +24,10 @@ from pratique.sources.api.cursor import before, key_of
 from pratique.sources.api.pages import PageReader, counted
 from pratique.sources.api.reading import Page, Reading
 from pratique.sources.base import Probe, ReadLimits
-from pratique.sources.files.survey import text_batches
 
+# Limit: a batch is cut before it has so many records, or so many bytes of pages.
+BATCH_RECORDS: Final = 8192
+BATCH_BYTES: Final = 8 << 20
 T = TypeVar("T")
 Values = Callable[[], list[tuple[str, ...]]]
 
@@ -174,15 +176,14 @@ class ApiSource:
         greatest, end, without = None, None, 0
         field = reader_of(self.schema, span.field)
         assert field is not None  # noqa: S101 - the plan has looked
-        column = pages.reader.columns.index(field.headers[0])
-        for row, _ in pages.rows():
+        for text in pages.values(field.headers[0]):
             try:
-                found = key(row[column] or "")
+                found = key(text or "")
             except ValueError:
                 without += 1
                 continue
             if greatest is None or found > greatest:
-                greatest, end = found, row[column]
+                greatest, end = found, text
         told = (
             (f"{self.name}: {without:,} records have no {span.field} by which they could be ordered",)
             if without
@@ -215,17 +216,35 @@ class _Pages:
         names = self.input.parent.fields if self.input.parent else ()
         self.captured = {name: f"path.{name}" for name in names}
 
-    def rows(self) -> Iterator[tuple[list[str | None], str | None]]:
-        """Every record in order: its values by column, those of the path behind them, and why it has none."""
-        columns = self.reader.columns
+    def values(self, column: str) -> Iterator[str | None]:
+        """The values of one column, of every record in order."""
         for page in self.reading.ordered():
-            more = self.reading.values[page.stretch]
-            for record in self.reader.records(self.reading.body(page)):
-                yield [*map(record.values.get, columns), *more], record.problem
+            for values, _ in self.reader.table(self.reading.body(page)):
+                yield values.get(column)
 
     def batches(self) -> Iterator[Any]:
         """Arrow batches of bounded size."""
-        return text_batches((*self.reader.columns, *self.captured.values()), self.rows())
+        held: list[tuple[Page, list[tuple[dict[str, str | None], str | None]]]] = []
+        for page in self.reading.ordered():
+            held.append((page, self.reader.table(self.reading.body(page))))
+            if (
+                sum(page.records for page, _ in held) > BATCH_RECORDS
+                or sum(page.size for page, _ in held) > BATCH_BYTES
+            ):
+                yield self._batch(held)
+                held = []
+        yield self._batch(held)
+
+    def _batch(self, held: Sequence[tuple[Page, list[tuple[dict[str, str | None], str | None]]]]) -> Any:
+        import pyarrow as pa  # noqa: PLC0415 - whoever only names a source does without
+
+        rows = [values for _, table in held for values, _ in table]
+        columns = {name: [values.get(name) for values in rows] for name in self.reader.columns}
+        for at, name in enumerate(self.captured.values()):
+            columns[name] = [self.reading.values[page.stretch][at] for page, table in held for _ in table]
+        columns["_malformed"] = [problem for _, table in held for _, problem in table]
+        arrays = [pa.array(values, pa.string()) for values in columns.values()]
+        return pa.RecordBatch.from_arrays(arrays, names=list(columns))
 
     def records(self, part: Part, file: LandedFile, numbers: Sequence[int]) -> Iterator[RawRecord]:
         """Yield the records with these numbers, ascending, each once; `line` counts within the page of `sheet`."""

@@ -20,6 +20,7 @@ from pratique.sources.files.survey import Survey, fingerprint, text_batches
 
 # Limit: nested arrays and objects; a parser's stack is not endless.
 _DEPTH_MAX: Final = 100
+_TEXTS: Final = frozenset({str, type(None)})
 _BLANK: Final = re.compile(r"[ \t\r\n]*")
 _STRING: Final = re.compile(r'"(?:[^"\\]++|\\.?)*+"?', re.DOTALL)  # one that is not closed reaches to the end
 
@@ -82,6 +83,7 @@ class RecordParser:
 
     schema: Schema | None
     _names: dict[str, str]
+    _own_names: bool
     _scan: Callable[[str, int], tuple[Any, int]]
 
     def __init__(self, schema: Schema | None) -> None:
@@ -89,6 +91,7 @@ class RecordParser:
         self.schema = schema
         fields = [item for item in schema.fields if item.capture is None and item.expression is None] if schema else []
         self._names = {name: item.headers[0] for item in reversed(fields) for name in reversed(item.headers)}
+        self._own_names = all(name == column for name, column in self._names.items())
         decoder = json.JSONDecoder(
             parse_int=len, parse_float=len, parse_constant=_refuse_constant, object_pairs_hook=_refuse_twins
         )
@@ -116,19 +119,22 @@ class RecordParser:
 
         `doubtful`: it may hold half a character.
         """
+        if doubtful and not _is_whole(record):
+            return None
+        if self._own_names and _TEXTS.issuperset(map(type, record.values())) and record.keys() <= self._names.keys():
+            return record
         values: dict[str, str | None] = {}
         for key, value in record.items():
             if type(value) is bool:
                 value = "true" if value else "false"  # noqa: PLW2901 - as it is written
-            elif value is not None and (type(value) is not str or (doubtful and not value.isprintable())):
+            elif type(value) not in _TEXTS:
                 return None
             column = self._names.get(key) if self.schema else key
-            if column is None:
-                if self._rejects or (doubtful and not key.isprintable()):
-                    return None
-            elif column in values:
+            if column is None and self._rejects:
                 return None
-            else:
+            if column in values:
+                return None
+            if column is not None:
                 values[column] = value
         return values
 
@@ -203,6 +209,16 @@ def _text(written: str, value: Any) -> str | None:
     if written[0] in "{[" and "\\u" in written:
         _refuse_surrogates(json.dumps(value, ensure_ascii=False))
     return written
+
+
+def _is_whole(record: dict[str, Any]) -> bool:
+    """Whether no half of a character stands in its keys and texts."""
+    try:
+        "".join(record).encode()
+        "".join(value for value in record.values() if type(value) is str).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _refuse_surrogates(text: str) -> None:
