@@ -66,8 +66,9 @@ demo: setup ## real data, real schemas, one run
 	@$(BIN)/python scripts/fetch_demo_data.py
 	$(BIN)/pratique run nycflights13 --env dev
 
-bench: $(BENCH_STAMP) ## pratique against bare DuckDB; ARGS="--rows 1m --runs 3" for less
+bench: $(BENCH_STAMP) ## pratique against bare DuckDB; and an API; ARGS="--rows 1m --runs 3" REST_ARGS="--pages 1000" for less
 	$(BIN)/python benchmarks/run.py $(ARGS)
+	$(BIN)/python benchmarks/rest.py $(REST_ARGS)
 
 nightly: setup ## every test, the long suites too, four times the random kills; PRATIQUE_FUZZ_SECONDS=… for other than 600
 	PRATIQUE_KILLS=300 $(BIN)/python -m pytest -n auto
