@@ -70,13 +70,13 @@ class CloudInput:
 
 @dataclass(frozen=True, slots=True)
 class PythonInput:
-    """The records that a program gives: an object `name` of a `file`, or (`file` None) an entry point of that name.
+    """The records that a program gives: an object `entry` of a `file`, or (`file` None) an entry point of that name.
 
     `connection` is what the settings say under the name that the source gives, with its secrets as Secrets.
     """
 
-    use: str  # as it is written
-    name: str
+    name: str  # as it is written
+    entry: str
     file: Path | None = None
     connection: Mapping[str, Any] = field(default_factory=dict)
     cursor: Cursor | None = None

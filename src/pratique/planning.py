@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, TypeVar, cast
 
+from pratique.apis import ApiInput
+from pratique.asking import asked_of, check_cursor, check_parent
 from pratique.config_manager import ConfigManager
-from pratique.databases import Cursor, DatabaseInput
+from pratique.databases import DatabaseInput
 from pratique.documents import KeyPath
 from pratique.errors import ConfigurationError
 from pratique.inputs import FORMATS, CloudInput, FileFormat, PythonInput, is_served_later, suffix_of
@@ -28,6 +30,7 @@ CAPTURE: Final = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)(?::[^{}]*)?\}")
 _TABLE: Final = re.compile(r"\w[\w-]*(\.\w[\w-]*)?")
 _LATEST: Final = re.compile(r"latest\(\s*([^()]+?)\s*\)")
 _WRITING: Final = ("destination", "write", "lineage")
+_GIVEN: Final[Mapping[bool, FileFormat]] = {True: "jsonl", False: "csv"}  # the form of what a test gives in its place
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,7 @@ class SourcePlan:
     """One source, resolved: what is read, by which schema, and how it is written into which table."""
 
     name: str
-    path: str  # of files; of a database the name of the table, or `query`
+    path: str  # of files; of a database the name of the table, or `query`; of an API the path that is asked
     base: Path
     format: FileFormat
     schema: Schema
@@ -50,10 +53,13 @@ class SourcePlan:
     database: DatabaseInput | None = None
     python: PythonInput | None = None
     cloud: CloudInput | None = None
+    api: ApiInput | None = None
 
     @property
     def type(self) -> str:
         """The word of the language for this kind of source."""
+        if self.api:
+            return "api"
         return self.database.server.kind if self.database else "python" if self.python else "files"
 
 
@@ -167,22 +173,25 @@ class Planner:
             self._found.add(own)
             self._unsound |= {schema.name} if schema and own.errors else set()
         self._step(at, lambda: self._complete(name, spec), None)
-        database = self._step(at, lambda: self._database(name, spec), None, connected)
-        python = self._step(at, lambda: self._python(name, spec), None, connected)
+        asked = self._step(at, lambda: asked_of(self._config, name, spec, self._document), None, connected)
+        database = asked if isinstance(asked, DatabaseInput) else None
+        api = asked if isinstance(asked, ApiInput) else None
+        python = asked if isinstance(asked, PythonInput) else None
         nowhere: tuple[Path, CloudInput | None, str | None] = (self._config.root, None, spec.path)
         base, cloud, path = self._step(at, lambda: self._files(name, spec), nowhere, connected)
-        path = database.name if database else python.use if python else path
+        path = asked.name.lstrip("/") if asked else path
+        captured = "".join(f"{{{place}}}" for place in api.captured) if api else path or ""
         if schema is None or path is None:
             return None
         read, whole = schema, schema
         leans_on = (*_WRITING, f"schema {read.name}")
         write = spec.write or self._spec.write or self._spec.destination.write or "append"
-        own_table = spec.table if reads_files or python else None
-        self._step(at, lambda: self._check_captures(name, path, read), None, *leans_on)
+        own_table = None if database else spec.table
+        self._step(at, lambda: self._check_captures(name, captured, read), None, *leans_on)
         merged = spec.on_new_version == "merge"
         self._step(at, lambda: _check_stored_keys(name, read, write, merged=merged), None, *leans_on)
-        if asked := database or python:
-            self._step(at, lambda: self._check_cursor(name, asked.cursor, whole, write), None, *leans_on)
+        if asked:
+            self._step(at, lambda: check_cursor(name, asked, whole, write, self._document), None, *leans_on)
             read = self._step(at, lambda: self._filtered(name, spec.filter, whole), whole, *leans_on)
         share = (
             spec.quarantine.max_share,
@@ -193,7 +202,7 @@ class Planner:
             name=name,
             path=path,
             base=base,
-            format=self._step(at, lambda: self._format(name, spec, path), "csv") if reads_files else "csv",
+            format=self._step(at, lambda: self._format(name, spec, path), "csv") if reads_files else _GIVEN[bool(api)],
             schema=read,
             table=self._step(at, lambda: self._table(own_table, read.name, (*at, "table")), read.name, *_WRITING),
             write=write,
@@ -206,6 +215,7 @@ class Planner:
             database=database,
             python=python,
             cloud=cloud,
+            api=api,
         )
 
     def _complete(self, name: str, spec: SourceSpec) -> None:
@@ -235,16 +245,6 @@ class Planner:
             return root, cloud_input(connection, where), spec.path
         return self._connection(spec.connection, (*at, "connection"), ("file", "files"))[1], None, spec.path
 
-    def _python(self, name: str, spec: SourceSpec) -> PythonInput | None:
-        """The program that a source uses."""
-        from pratique.specs.python_sources import python_input  # noqa: PLC0415 - pydantic
-
-        at: KeyPath = ("sources", name)
-        if spec.type != "python" or spec.use is None:
-            return None
-        connection = self._named(spec.connection, (*at, "connection"))[0] if spec.connection else {}
-        return python_input(spec, self._config.root, connection, lambda key: self._document.where((*at, *key)))
-
     def _named(self, name: str, path: KeyPath) -> tuple[dict[str, Any], Where]:
         """A connection of the settings, and where its values stand."""
         config = self._config
@@ -253,26 +253,6 @@ class Planner:
             return config.where(("connections", name, *path), key)
 
         return config.connection(name, self._document.where(path)), where
-
-    def _database(self, name: str, spec: SourceSpec) -> DatabaseInput | None:
-        """What a source asks of its database."""
-        from pratique.specs.databases import database_input, server  # noqa: PLC0415 - pydantic
-
-        if spec.connection is None or spec.type not in {"postgres", "mysql", "sqlite"}:
-            return None
-        at = ("sources", name)
-        found, where = self._named(spec.connection, (*at, "connection"))
-        there = server(spec.connection, found, spec.type, self._config.root, where)
-        return database_input(name, spec, there, lambda key: self._document.where((*at, *key)))
-
-    def _check_cursor(self, name: str, cursor: Cursor | None, schema: Schema, write: Disposition) -> None:
-        path: KeyPath = ("sources", name, "cursor")
-        if cursor and write == "replace":
-            hint = "write cursor: null to read all rows each time, or write: merge"
-            self._fail(f"sources.{name}: write: replace would keep the new rows only", path, hint)
-        if cursor and cursor.lookback and not schema.primary_key:
-            message = f"sources.{name}: a look-back reads rows again, and schema {schema.name} has no key to tell them"
-            self._fail(message, (*path, "lookback"), "give the schema a primaryKey, or remove lookback")
 
     def _filtered(self, name: str, text: str | None, schema: Schema) -> Schema:
         """The schema with the filter of the source beside its own."""
@@ -455,7 +435,21 @@ class Planner:
                     check_reference(plan.schema, parent, reference)
             tables[reference.parent] = siblings[0].table if siblings else self._parent_table(parent)
             parents += [other.name for other in siblings if other is not plan and other.name not in parents]
-        return replace(plan, parents=tuple(parents), reference_tables=tables)
+        plan = replace(plan, parents=tuple(parents), reference_tables=tables)
+        return self._driven(plan, plans) if plan.api and plan.api.parent else plan
+
+    def _driven(self, plan: SourcePlan, plans: list[SourcePlan]) -> SourcePlan:
+        """The plan of a source that is asked for each row of another one: after it, by its table."""
+        api, found = plan.api, self._found
+        assert api is not None and api.parent is not None  # noqa: S101, PT018 - asked before
+        parent = next((other for other in plans if other.name == api.parent.source != plan.name), None)
+        with found.caught():
+            if parent is not None or api.parent.source not in self._spec.sources or api.parent.source == plan.name:
+                check_parent(plan.name, api, parent.schema if parent else None, self._document)
+        if parent is None:
+            return plan
+        driven = replace(api, parent=replace(api.parent, table=parent.table))
+        return replace(plan, api=driven, parents=tuple(dict.fromkeys((*plan.parents, parent.name))))
 
     def _parent_table(self, parent: Schema) -> str:
         """Where a schema's table is if no source of this pipeline writes it."""

@@ -3,7 +3,16 @@
 from pratique.ingestion.pipeline import DataIngestionPipeline
 from pratique.ingestion.run import run_pipeline
 from pratique.ingestion.telling import current, replayed
+from pratique.sources.api_source import APIDataSource
 from pratique.sources.csv_source import CSVDataSource
 from pratique.sources.database_source import DatabaseDataSource
 
-__all__ = ["CSVDataSource", "DataIngestionPipeline", "DatabaseDataSource", "current", "replayed", "run_pipeline"]
+__all__ = [
+    "APIDataSource",
+    "CSVDataSource",
+    "DataIngestionPipeline",
+    "DatabaseDataSource",
+    "current",
+    "replayed",
+    "run_pipeline",
+]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from pratique.apis import ApiInput
 from pratique.databases import DatabaseInput
 from pratique.inputs import CloudInput, PythonInput
 from pratique.model import Disposition
@@ -16,7 +17,14 @@ from pratique.sources.base import Probe, ReadLimits, Source
 __all__ = ["Probe", "ReadLimits", "Source", "open_source", "planned_source"]
 
 
-def planned_source(plan: SourcePlan, limits: ReadLimits, workspace: Path) -> Source:
+def planned_source(
+    plan: SourcePlan,
+    limits: ReadLimits,
+    workspace: Path,
+    *,
+    landing: Path | None = None,
+    values: Callable[[], list[tuple[str, ...]]] | None = None,
+) -> Source:
     """The source that a plan describes, as `open_source` gives it."""
     return open_source(
         plan.name,
@@ -32,6 +40,9 @@ def planned_source(plan: SourcePlan, limits: ReadLimits, workspace: Path) -> Sou
         database=plan.database,
         python=plan.python,
         cloud=plan.cloud,
+        api=plan.api,
+        landing=landing,
+        values=values,
     )
 
 
@@ -50,14 +61,22 @@ def open_source(
     database: DatabaseInput | None = None,
     python: PythonInput | None = None,
     cloud: CloudInput | None = None,
+    api: ApiInput | None = None,
+    landing: Path | None = None,
+    values: Callable[[], list[tuple[str, ...]]] | None = None,
 ) -> Source:
-    """A source of files below `base` or in a `cloud`, of a `database`'s rows, or of a `python` program; not touched.
+    """A source of files below `base` or in a `cloud`, of a `database`, an `api` or a `python` program; not touched yet.
 
-    Raises ConfigurationError for a wrong path or format, or where the package for a kind of database or cloud is
-    missing. What it must write in passing goes into `workspace` (None: the system's temporary folder), whose owner
-    clears it.
+    Raises ConfigurationError for a wrong path or format, or where the package for a kind of source is missing. What it
+    must write in passing goes into `workspace` (None: the system's temporary folder), whose owner clears it; what a
+    later run goes on with into `landing` (None: there is no later run). `values`: what stands in an API's path.
     """
     limits, workspace = limits or ReadLimits(), workspace or Path(tempfile.gettempdir())
+    if api is not None:
+        from pratique.sources.api.source import ApiSource, nothing_in_the_path  # noqa: PLC0415 - one kind is needed
+
+        asked_for = values if values is not None and api.parent else nothing_in_the_path
+        return ApiSource(name, schema, api, disposition, limits, landing or workspace / "landed" / name, asked_for)
     if database is not None:
         from pratique.sources.database.source import DatabaseSource  # noqa: PLC0415 - loads what talks to databases
 

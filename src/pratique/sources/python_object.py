@@ -38,7 +38,7 @@ class Program:
         self._records: Any = getattr(found, "records", found)
         if not callable(self._records):
             raise ConfigurationError(
-                f"{asked.use} is neither a function nor a class with a method `records`",
+                f"{asked.name} is neither a function nor a class with a method `records`",
                 hint="write def records(connection, since): yield {…}",
                 where=self._place(),
             )
@@ -74,14 +74,14 @@ class Program:
         for item in parameters:
             if item.name not in known and item.default is item.empty and item.kind is not item.VAR_POSITIONAL:
                 raise ConfigurationError(
-                    f"{self._asked.use} asks for {item.name!r}, which nobody gives",
+                    f"{self._asked.name} asks for {item.name!r}, which nobody gives",
                     hint=f"it may ask for {' and '.join(known)}; give others a default",
                     where=self._place(),
                 )
         return {name: value for name, value in known.items() if name in {item.name for item in parameters}}
 
     def _place(self) -> str:
-        return str(self._asked.file or self._asked.use)
+        return str(self._asked.file or self._asked.name)
 
     @contextmanager
     def blamed(self, kind: type[PratiqueError] = SourceError) -> Iterator[None]:
@@ -97,7 +97,7 @@ class Program:
             told = f"{type(error).__name__}{': ' + text if text else ''}"
             passing = kind is SourceError and gravity(error) == "transient"
             raise (SourceUnreachableError if passing else kind)(
-                f"{self._asked.use} raised {told}",
+                f"{self._asked.name} raised {told}",
                 hint="mend it at this line; `pratique --debug probe` shows how it got there",
                 where=self._line(error.__traceback__, error),
             ) from error
@@ -129,7 +129,7 @@ class _Stderr(io.TextIOBase):
 
 def _loaded(asked: PythonInput) -> Any:
     if asked.file is None:
-        (entry,) = importlib.metadata.entry_points(group=ENTRY_POINTS, name=asked.name)
+        (entry,) = importlib.metadata.entry_points(group=ENTRY_POINTS, name=asked.entry)
         return entry.load()
     name = f"pratique_source_{asked.file.stem}"
     spec = importlib.util.spec_from_file_location(name, asked.file)
@@ -138,4 +138,4 @@ def _loaded(asked: PythonInput) -> Any:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses of the module look themselves up there
     spec.loader.exec_module(module)
-    return getattr(module, asked.name)
+    return getattr(module, asked.entry)

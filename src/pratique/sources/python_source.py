@@ -54,7 +54,7 @@ class PythonSource:
                 records = tuple(json.loads(_line(record, place)) for record, place in given)
         except SourceError as error:
             return Probe.of(error, "permissions")
-        return Probe(True, told or f"{self.input.use} gives records", records)
+        return Probe(True, told or f"{self.input.name} gives records", records)
 
     def land(self, since: Position) -> Landed:
         """Write every record that it gives into a file of its own, and describe that.
@@ -74,7 +74,7 @@ class PythonSource:
         return self._program
 
     def _land(self, program: Program, since: Position) -> Landed:
-        name = self.input.use
+        name = self.input.name
         newest = _Newest(self.input, since.cursor, self.name)
         with scratch_file(self.workspace, "the records of a program cannot be landed") as file:
             sink = Sink(file, self.limits.unpacked_bytes_max)
@@ -120,7 +120,7 @@ class PythonSource:
             for record in _taken_apart(piece):
                 if not isinstance(record, dict) or not all(isinstance(key, str) for key in record):
                     raise SourceError(
-                        f"{self.input.use} gave {type(record).__name__}, which is no record",
+                        f"{self.input.name} gave {type(record).__name__}, which is no record",
                         hint="yield dicts with texts as keys, lists of them, or Arrow tables and batches",
                         where=place,
                     )

@@ -10,14 +10,11 @@ from pratique.documents import Document, KeyPath
 from pratique.mistakes import Mistake, Mistakes
 from pratique.specs.base import Spec, parse
 from pratique.specs.pipeline import (
-    DATABASE_TYPES,
-    DATABASE_WORDS,
     DESTINATION_WORDS,
-    FILE_WORDS,
     NOTICED_WORDS,
     PIPELINE_WORDS,
-    PROGRAM_WORDS,
     SOURCE_WORDS,
+    STRANGE_WORDS,
     PipelineSpec,
     SourceSpec,
 )
@@ -65,10 +62,6 @@ def read_pipeline(document: Document, found: Mistakes) -> PipelineFile | None:
 def _later(spec: PipelineSpec, document: Document) -> Iterator[Mistake]:
     """Words without whose feature the result would be wrong."""
     for name, source in spec.sources.items():
-        if source.type not in {"files", "python", *DATABASE_TYPES}:
-            message = f"sources.{name}: type {source.type} is not served yet"
-            served = "files, postgres, mysql, sqlite, python"
-            yield Mistake(document.where(("sources", name, "type")), message, f"served: {served}", "not-served")
         yield from _refused(source, SOURCE_WORDS, ("sources", name), document)
         yield from _strange(name, source, document)
     yield from _refused(spec.destination, DESTINATION_WORDS, ("destination",), document)
@@ -77,13 +70,11 @@ def _later(spec: PipelineSpec, document: Document) -> Iterator[Mistake]:
 
 def _strange(name: str, source: SourceSpec, document: Document) -> Iterator[Mistake]:
     """Words that belong to another type of source."""
-    mine = DATABASE_WORDS if source.type in DATABASE_TYPES else PROGRAM_WORDS if source.type == "python" else FILE_WORDS
-    for word in sorted((FILE_WORDS | DATABASE_WORDS | PROGRAM_WORDS) - mine):
+    for word in sorted(STRANGE_WORDS[source.type]):
         if getattr(source, word):
-            what = f"for type {source.type}" if source.type != "api" else "yet"
             hint = "a filter of rows stands in the schema" if word == "filter" else "leave it out, or change the type"
             place = document.key_where(("sources", name, word))
-            yield Mistake(place, f"sources.{name}.{word} is not served {what}", hint, "not-served")
+            yield Mistake(place, f"sources.{name}.{word} is not served for type {source.type}", hint, "not-served")
 
 
 def _refused(spec: Spec, words: frozenset[str], path: KeyPath, document: Document) -> Iterator[Mistake]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NoReturn, Protocol
+from typing import Any, Protocol
 
-from pratique.errors import ConfigurationError, SourceError, SourceUnreachableError
+from pratique.errors import SourceError, SourceUnreachableError
 from pratique.inputs import CloudInput
 
 PIECE_BYTES = 1 << 20  # Limit: read and written in pieces of this size, in each thread
@@ -76,30 +76,6 @@ def unreachable(text: str) -> SourceUnreachableError:
 def no_credentials(text: str, hint: str) -> SourceError:
     """The error where nothing says who we are."""
     return SourceError(f"there are no credentials for the cloud: {text}", hint=hint, facts={"code": "NoCredentials"})
-
-
-def open_bucket(asked: CloudInput) -> Bucket:
-    """The bucket; ConfigurationError if the package for its cloud is missing. Connects to nothing."""
-    try:
-        if asked.kind == "s3":
-            from pratique.sources.clouds.s3 import S3Bucket  # noqa: PLC0415 - loads a library
-
-            return S3Bucket(asked)
-        if asked.kind == "gs":
-            from pratique.sources.clouds.gs import GoogleBucket  # noqa: PLC0415 - loads a library
-
-            return GoogleBucket(asked)
-        from pratique.sources.clouds.az import AzureContainer  # noqa: PLC0415 - loads a library
-
-        return AzureContainer(asked)
-    except ModuleNotFoundError as error:
-        _missing(asked, error)
-
-
-def _missing(asked: CloudInput, error: ModuleNotFoundError) -> NoReturn:
-    raise ConfigurationError(
-        f"to read {asked.kind}:// the package {error.name} is missing", hint="python -m pip install 'pratique[cloud]'"
-    ) from error
 
 
 def secret(asked: CloudInput, name: str) -> Any:

@@ -12,10 +12,10 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
-from pratique.errors import InterruptedRunError, SourceError
+from pratique.errors import ConfigurationError, InterruptedRunError, SourceError
 from pratique.inputs import CloudInput
 from pratique.sources.base import ReadLimits
-from pratique.sources.clouds.base import THREADS, Bucket, StoredObject, open_bucket, unreachable
+from pratique.sources.clouds.base import THREADS, Bucket, StoredObject, unreachable
 from pratique.sources.files.pattern import Candidate, PathPattern, printable
 from pratique.sources.files.scratch import scratch_file
 from pratique.sources.retry import retried
@@ -135,3 +135,24 @@ class CloudFolder:
             if path == candidate.path:
                 path.unlink(missing_ok=True)
                 del self._landed[key, tag]
+
+
+def open_bucket(asked: CloudInput) -> Bucket:
+    """The bucket; ConfigurationError if the package for its cloud is missing. Connects to nothing."""
+    try:
+        if asked.kind == "s3":
+            from pratique.sources.clouds.s3 import S3Bucket  # noqa: PLC0415 - loads a library
+
+            return S3Bucket(asked)
+        if asked.kind == "gs":
+            from pratique.sources.clouds.gs import GoogleBucket  # noqa: PLC0415 - loads a library
+
+            return GoogleBucket(asked)
+        from pratique.sources.clouds.az import AzureContainer  # noqa: PLC0415 - loads a library
+
+        return AzureContainer(asked)
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f"to read {asked.kind}:// the package {error.name} is missing",
+            hint="python -m pip install 'pratique[cloud]'",
+        ) from error
