@@ -31,8 +31,8 @@ _VALUE_CHARACTERS_MAX: Final = 60  # Limit: what one cell of the table shows
 Examples:
   pratique probe                 every source of every pipeline
   pratique probe shop_daily      the sources of a pipeline
-  pratique probe shop_daily.orders
-  pratique probe orders --json | jq .records
+  pratique probe shop_daily.sales
+  pratique probe sales --json | jq .records
 
 \b
 Exit codes: 0 all can be read, 2 configuration, 3 a source cannot.""",
