@@ -61,6 +61,15 @@ def moto() -> Iterator[str]:
 
 
 @contextmanager
+def google() -> Iterator[str]:
+    """The emulator gcp-storage-emulator of Google's JSON API."""
+    port = free_port()
+    words = [sys.executable, "-m", "gcp_storage_emulator", "start", "--port", str(port), "--in-memory"]
+    with started(words, f"http://127.0.0.1:{port}") as url:
+        yield url
+
+
+@contextmanager
 def azurite() -> Iterator[str]:
     """Microsoft's Azurite, installed by npm if it is not there; it checks signatures."""
     program = _TOOLS / "node_modules" / ".bin" / "azurite-blob"

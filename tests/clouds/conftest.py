@@ -16,6 +16,13 @@ def moto_url() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
+def google_url() -> Iterator[str]:
+    """A server of Google's API."""
+    with cloud_servers.google() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
 def azurite_url() -> Iterator[str]:
     """An Azure server."""
     with cloud_servers.azurite() as url:

@@ -149,7 +149,7 @@ def test_what_changes_between_listing_and_reading_is_held(lake: Lake) -> None:
     held = {file.version.name: file.reason for file in report.sources[0].held}
     assert held == {
         "a.csv": "it changed between listing and reading",
-        "b.csv": "it was removed between listing and reading",
+        "b.csv": "it was removed or replaced between listing and reading",
     }
     assert lake.rows() == [99]
     assert run().exit_code == 0

@@ -13,6 +13,8 @@ import cloud_servers
 import fault_proxy
 import pytest
 from azure.storage.blob import ContainerClient
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import storage
 
 from pratique.testing import SourcePlace, SourceSuite
 from pratique.testing.landing_suite import FIELDS, Record, texts
@@ -73,6 +75,42 @@ class TestS3(SourceSuite):
                 attempts=lambda: proxy.connections,
                 disturb=proxy.disturb,
                 refuse=refuse,
+            )
+        client.close()
+
+
+class TestGoogle(SourceSuite):
+    """CSV objects of a server that speaks Google's API; it asks nobody who he is."""
+
+    @pytest.fixture
+    def place(self, google_url: str, tmp_path: Path) -> Iterator[SourcePlace]:
+        """A bucket behind a proxy."""
+        name = f"g{abs(hash(tmp_path)):x}"
+        client = storage.Client(
+            project="p", credentials=AnonymousCredentials(), client_options={"api_endpoint": google_url}
+        )
+        bucket = client.create_bucket(name)
+        number = itertools.count()
+
+        def put(records: Sequence[Record]) -> None:
+            bucket.blob(f"in/é {next(number):03}.csv").upload_from_string(as_csv(records))
+
+        with fault_proxy.before(int(google_url.rpartition(":")[2])) as proxy:
+            yield SourcePlace(
+                tmp_path,
+                {"connection": "lake_in", "path": "*.csv"},
+                put,
+                connections={
+                    "lake_in": {
+                        "url": f"gs://{name}/in",
+                        "endpoint": f"http://127.0.0.1:{proxy.port}",
+                        "anonymous": True,
+                    }
+                },
+                limits=LIMITS,
+                attempts=lambda: proxy.connections,
+                disturb=proxy.disturb,
+                refuse=lambda: bucket.delete(force=True),
             )
         client.close()
 

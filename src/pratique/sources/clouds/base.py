@@ -54,7 +54,7 @@ def status_error(asked: CloudInput, status: int, code: str, text: str, key: str 
         )
     if status == 404:  # noqa: PLR2004 - of HTTP
         if key:
-            return SourceError("it was removed between listing and reading", hint="run again", facts=facts)
+            return SourceError("it was removed or replaced between listing and reading", hint="run again", facts=facts)
         return SourceError(
             f"there is no {what}: {code or 'not found'}", hint="check the url of the connection", facts=facts
         )

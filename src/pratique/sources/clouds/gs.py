@@ -66,11 +66,10 @@ class GoogleBucket:
     def read(self, item: StoredObject) -> Body:
         """The bytes of this generation as they are stored: what is packed is not unpacked on the way."""
         with self._told(item.key):
-            blob = self._opened().bucket(self._asked.bucket).blob(item.key)
+            blob = self._opened().bucket(self._asked.bucket).blob(item.key, generation=int(item.tag))
             file = blob.open(
                 "rb",
                 chunk_size=8 * PIECE_BYTES,
-                if_generation_match=int(item.tag),
                 raw_download=True,
                 timeout=self._timeout,
                 retry=None,
