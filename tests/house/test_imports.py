@@ -21,6 +21,9 @@ DRIVERS = [
     "psycopg",
     "pymysql",
     "stamina",
+    "boto3",
+    "google.cloud",
+    "azure",
     "aiohttp",
 ]
 CHEAP = [

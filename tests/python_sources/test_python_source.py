@@ -165,6 +165,10 @@ def test_what_a_program_raises_is_told_with_its_line_and_kept_in_the_log(project
     log = (project.root / "logs" / "pipeline.log").read_text()
     assert 'sources/shop.py", line 6, in orders' in log
     assert 'sources/shop.py", line 2, in inner' in log
+    command = [sys.executable, "-m", "pratique", "--debug", "probe", "--project", str(project.root)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 3
+    assert 'sources/shop.py", line 2, in inner' in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,8 @@ def probe(*, sources: tuple[str, ...], environment: str | None, root: Path | Non
         with tempfile.TemporaryDirectory(prefix="pratique-probe-") as folder:
             found = planned_source(plan, limits, Path(folder), values=_parents(project, pipeline, plan)).probe()
         failed = failed or not found.reachable
+        if found.trace and click.get_current_context().find_root().params.get("debug"):
+            console.err(hide_secrets(found.trace))
         records = [_shown_record(plan, record) for record in found.records]
         if as_json:
             console.out(to_json(_as_json(pipeline, plan, found, records)))

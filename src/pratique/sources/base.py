@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final, Literal, Protocol
 
-from pratique.errors import SourceError, SourceUnreachableError
+from pratique.errors import SourceError, SourceUnreachableError, stack_trace
 from pratique.model import Landed, Position
 from pratique.schema import Schema
 
@@ -37,6 +37,7 @@ class Probe:
     records: tuple[Mapping[str, Any], ...] = ()
     failed: Step = "address"  # where it is not reachable
     hint: str = ""
+    trace: str = ""  # where the error came from
 
     @classmethod
     def of(cls, error: SourceError, step: Step, records: tuple[Mapping[str, Any], ...] = ()) -> Probe:
@@ -48,7 +49,7 @@ class Probe:
         elif error.facts.get("status") == HTTPStatus.FORBIDDEN:
             step = "permissions"
         told = f"{error.where}: {error.message}" if error.where else error.message
-        return cls(False, told, records, step, error.hint)
+        return cls(False, told, records, step, error.hint, stack_trace(error, foreign=True))
 
 
 @dataclass(frozen=True, slots=True)

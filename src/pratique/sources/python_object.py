@@ -98,7 +98,7 @@ class Program:
             passing = kind is SourceError and gravity(error) == "transient"
             raise (SourceUnreachableError if passing else kind)(
                 f"{self._asked.name} raised {told}",
-                hint="mend it at this line; `pratique --debug probe` shows how it got there",
+                hint="mend it at this line; the log and `pratique --debug probe` show how it got there",
                 where=self._line(error.__traceback__, error),
             ) from error
 
