@@ -26,13 +26,19 @@ class Bus:
     def emit(self, event: Event) -> None:
         """Give `event` to every observer; whatever one raises, the others get it and the run goes on."""
         for place, observer in enumerate(self._observers):
-            try:
-                observer(event)
-            except Exception as error:  # noqa: BLE001  Invariant 7: telling can never fail a run; the only one in the package
-                self.failures += 1
-                if place not in self._told:
-                    self._told.add(place)
-                    _tell(observer, event, error)
+            if not self.give(observer, event, quiet=place in self._told):
+                self._told.add(place)
+
+    def give(self, observer: Emit, event: Event, *, quiet: bool = False) -> bool:
+        """Give `event` to this observer alone, whatever it raises; False if it raised, which is told if not `quiet`."""
+        try:
+            observer(event)
+        except Exception as error:  # noqa: BLE001  Invariant 7: telling can never fail a run; the only one in the package
+            self.failures += 1
+            if not quiet:
+                _tell(observer, event, error)
+            return False
+        return True
 
 
 def _tell(observer: Emit, event: Event, error: Exception) -> None:
