@@ -370,3 +370,24 @@ def test_the_judge_of_events_finds_faults() -> None:
         "event.schemaURL",
         "schemaURL",
     }
+
+
+@pytest.mark.parametrize("kind", ["http", "file", "kafka", "none"])
+def test_a_configuration_of_the_fields_client_is_understood(root: Path, kind: str) -> None:
+    """OPENLINEAGE_CONFIG names a file with a transport: a server or a file; another kind is told in the report."""
+    with receiver(201) as server:
+        transports = {
+            "http": f"{{type: http, url: '{server.url}', endpoint: in, auth: {{type: api_key, apiKey: k-98765}}}}",
+            "file": f"{{type: file, log_file_path: '{root}/theirs.jsonl', append: true}}",
+            "kafka": "{type: kafka, topic: x}",
+            "none": "[",
+        }
+        (root / "openlineage.yml").write_text(f"transport: {transports[kind]}\n")
+        done = pratique(root, "run", "users", OPENLINEAGE_CONFIG=str(root / "openlineage.yml"))
+        assert done.returncode == 0
+        sent = [(path, headers["authorization"]) for path, headers, _ in server.bodies]
+    assert sent == ([("/in", "Bearer k-98765")] * 4 if kind == "http" else [])
+    assert (root / "theirs.jsonl").exists() == (kind == "file")
+    assert bool(untold(root)) == (kind in {"kafka", "none"})
+    if kind == "kafka":
+        assert "OpenLineage: OPENLINEAGE_CONFIG: a transport of type kafka is not served" in untold(root)

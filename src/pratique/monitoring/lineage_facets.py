@@ -98,13 +98,16 @@ def _server(server: Server) -> str:
 
 
 def _tables(asked: DatabaseInput) -> list[str]:
-    """The table that is read, or those of a query."""
+    """The table that is read, or those of a query; none where the query is not understood."""
     if asked.table:
         return [asked.table]
     import sqlglot  # noqa: PLC0415 - a run has loaded it already
     from sqlglot import exp  # noqa: PLC0415
 
-    parsed = sqlglot.parse_one(asked.query or "", dialect=asked.server.kind)
+    try:
+        parsed = sqlglot.parse_one(asked.query or "", dialect=asked.server.kind)
+    except sqlglot.ParseError:
+        return []
     own = {item.alias for item in parsed.find_all(exp.CTE)}
     found = (".".join(part.name for part in item.parts) for item in parsed.find_all(exp.Table))
     return list(dict.fromkeys(name for name in found if name not in own))
@@ -117,11 +120,9 @@ def inputs_of(plan: SourcePlan) -> list[Named]:
     server = plan.database.server
     if server.kind == "sqlite":
         return [Named(f"sqlite://{server.path.absolute()}", table) for table in _tables(plan.database)]
-    schema = "public." if server.kind == "postgres" else ""
-    return [
-        Named(_server(server), f"{server.database}.{table}" if "." in table else f"{server.database}.{schema}{table}")
-        for table in _tables(plan.database)
-    ]
+    there = [server.database, "public"] if server.kind == "postgres" else [server.database]
+    named = (table.split(".") for table in _tables(plan.database))
+    return [Named(_server(server), ".".join(there[: max(0, len(there) + 1 - len(own))] + own)) for own in named]
 
 
 def output_of(pipeline: Pipeline, plan: SourcePlan) -> Named:

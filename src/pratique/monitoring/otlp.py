@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+import requests
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.metrics.export import (
@@ -56,14 +57,18 @@ from pratique.events import (
 from pratique.measures import ACTIVE, BUCKETS, METRICS, Sample
 from pratique.model import Account, Problem, RunReport
 from pratique.monitoring.exporters import own_version
-from pratique.monitoring.sending import Refused, Sender
+from pratique.monitoring.sending import PASSING, Refused, Sender
 from pratique.secrets import hide_secrets
 
 if TYPE_CHECKING:
     from pratique.specs.settings import OpenTelemetrySpec
 
 _SPANS_MAX: Final = 512  # Limit: of one request, as OpenTelemetry's own batches
+_PASSING: Final = (requests.ConnectionError, requests.Timeout)
 _BAD: Final = frozenset({"partial", "gated", "failed", "interrupted"})
+
+# The exporters log why they failed; the report says it, and stderr need not.
+logging.getLogger("opentelemetry.exporter").addHandler(logging.NullHandler())
 
 Batch = tuple[ReadableSpan, ...] | MetricsData
 
@@ -202,41 +207,54 @@ class _Ended(SpanProcessor):
 
 
 class _Export:
-    """Hands batches to the exporters; a request that fails in passing they try again within their time."""
+    """Hands batches to the exporters, which know addresses, headers and certificates from variables too."""
 
     def __init__(self, settings: OpenTelemetrySpec) -> None:
         base = settings.endpoint.rstrip("/") if settings.endpoint else None
+        self._session = _Once()
         common: dict[str, Any] = {"headers": settings.headers or None, "timeout": settings.timeout_seconds}
+        common["session"] = self._session
         self._spans = OTLPSpanExporter(f"{base}/v1/traces" if base else None, **common)
         self._metrics = OTLPMetricExporter(f"{base}/v1/metrics" if base else None, **common)
-        self._reasons = _Reasons()
 
     def __call__(self, batch: Batch, _: float) -> Refused | None:
-        with self._reasons:
-            if isinstance(batch, MetricsData):
-                taken = self._metrics.export(batch) is MetricExportResult.SUCCESS
-            else:
-                taken = self._spans.export(batch) is SpanExportResult.SUCCESS
-        return None if taken else Refused(self._reasons.last or "the receiver did not take it")
+        self._session.refused = Refused("it cannot be written in OTLP")
+        if isinstance(batch, MetricsData):
+            taken = self._metrics.export(batch) is MetricExportResult.SUCCESS
+        else:
+            taken = self._spans.export(batch) is SpanExportResult.SUCCESS
+        return None if taken else self._session.refused
 
 
-class _Reasons(logging.Handler):
-    """Hears what the exporters log, which is where they say why they failed."""
+class _Once(requests.Session):
+    """Asks once: when a request is made again is the sender's to say, which knows whether the run still is at work."""
 
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.last = ""
-        self._logger = logging.getLogger("opentelemetry.exporter.otlp")
+    refused: Refused
 
-    def emit(self, record: logging.LogRecord) -> None:
-        self.last = hide_secrets(record.getMessage())
+    def request(self, method: str, url: str | bytes, *args: Any, **more: Any) -> requests.Response:
+        """Give the answer if it is 2xx, else raise what no exporter tries again."""
+        try:
+            answer = super().request(method, url, *args, **more)
+        except requests.RequestException as error:
+            self.refused = Refused(f"{url!s}: {_cause(error)}", passing=isinstance(error, _PASSING))
+        else:
+            if answer.ok and not answer.is_redirect:
+                return answer
+            told = f"{url!s} answered {answer.status_code} {answer.reason}"
+            self.refused = Refused(told, passing=answer.status_code in PASSING)
+        raise requests.RequestException(self.refused.reason)
 
-    def __enter__(self) -> None:
-        self.last = ""
-        self._logger.addHandler(self)
 
-    def __exit__(self, *_: object) -> None:
-        self._logger.removeHandler(self)
+def _cause(error: BaseException) -> str:
+    """What the system said, which stands at the end of a long chain."""
+    if isinstance(error, requests.Timeout):
+        return "timed out"
+    found: BaseException | None = error
+    while found is not None:
+        if isinstance(found, OSError) and found.strerror:
+            return found.strerror
+        found = found.__cause__ or found.__context__
+    return type(error).__name__
 
 
 def _resource(environment: str) -> Resource:

@@ -8,15 +8,19 @@ import os
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pratique.config_manager import ConfigManager
+from pratique.documents import load_document
+from pratique.errors import ConfigurationError
 from pratique.events import Event
 from pratique.measures import Sample
+from pratique.mistakes import Mistakes
 from pratique.model import RunReport
-from pratique.monitoring.sending import Refused, Sender, Teller
+from pratique.monitoring.sending import PASSING, Refused, Sender, Teller
 from pratique.planning import Pipeline
 from pratique.secrets import remembered
 
@@ -27,7 +31,6 @@ Measured = Callable[[], tuple[list[Sample], RunReport | None]]
 """All that was measured so far, and the first run of the ledger that remembers it."""
 
 _OTLP_VARIABLES: Final = tuple(f"OTEL_EXPORTER_OTLP_{part}ENDPOINT" for part in ("", "TRACES_", "METRICS_"))
-_PASSING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})  # another attempt may succeed
 
 
 def tellers(config: ConfigManager, pipeline: Pipeline, state: Path, measured: Measured) -> Iterator[Teller]:
@@ -40,12 +43,17 @@ def tellers(config: ConfigManager, pipeline: Pipeline, state: Path, measured: Me
             yield OpenTelemetry(settings.opentelemetry, pipeline.environment, measured)
         except ImportError:
             yield Missing("OpenTelemetry", "not installed: python -m pip install 'pratique[otel]'")
-    if _is_on(settings.openlineage.file or settings.openlineage.url, "OPENLINEAGE_DISABLED", ("OPENLINEAGE_URL",)):
+    lineage = settings.openlineage
+    if _is_on(lineage.file or lineage.url, "OPENLINEAGE_DISABLED", ("OPENLINEAGE_URL", "OPENLINEAGE_CONFIG")):
         from pratique.monitoring.lineage import OpenLineage  # noqa: PLC0415 - only who is told pays
 
-        namespace = settings.openlineage.namespace or os.environ.get("OPENLINEAGE_NAMESPACE")
-        senders = list(_lineage_senders(settings.openlineage, config.root))
-        yield OpenLineage(pipeline, state, namespace or f"pratique-{pipeline.environment}", senders)
+        namespace = lineage.namespace or os.environ.get("OPENLINEAGE_NAMESPACE") or f"pratique-{pipeline.environment}"
+        try:
+            target = _target(lineage, config.root)
+        except ConfigurationError as error:
+            yield Missing("OpenLineage", f"{error.where or 'OPENLINEAGE_CONFIG'}: {error.message}")
+        else:
+            yield OpenLineage(pipeline, state, namespace, list(target.senders(lineage.timeout_seconds)))
 
 
 def _is_on(written: str | None, off: str, on: tuple[str, ...]) -> bool:
@@ -73,17 +81,52 @@ class Missing:
         return 1, f"{self.name}: {self._reason}"
 
 
-def _lineage_senders(settings: OpenLineageSpec, root: Path) -> Iterator[Sender[dict[str, Any]]]:
-    if settings.file:
-        yield Sender("OpenLineage file", Lines(root / settings.file), settings.timeout_seconds)
-    if url := settings.url or os.environ.get("OPENLINEAGE_URL"):
-        endpoint = settings.endpoint
-        if not settings.url:
-            endpoint = os.environ.get("OPENLINEAGE_ENDPOINT") or endpoint
-        key = settings.api_key or os.environ.get("OPENLINEAGE_API_KEY", "")
-        headers = {"Authorization": f"Bearer {remembered(key)}"} if key else {}
-        post = Post(f"{url.rstrip('/')}/{endpoint.lstrip('/')}", headers)
-        yield Sender("OpenLineage", post, settings.timeout_seconds)
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """Where events of OpenLineage go: to a file, to a server, or to both."""
+
+    file: Path | None = None
+    url: str = ""
+    endpoint: str = "api/v1/lineage"
+    key: str = ""
+
+    def senders(self, timeout_seconds: float) -> Iterator[Sender[dict[str, Any]]]:
+        """One for each."""
+        if self.file:
+            yield Sender("OpenLineage file", Lines(self.file), timeout_seconds)
+        if self.url:
+            headers = {"Authorization": f"Bearer {remembered(self.key)}"} if self.key else {}
+            post = Post(f"{self.url.rstrip('/')}/{self.endpoint.lstrip('/')}", headers)
+            yield Sender("OpenLineage", post, timeout_seconds)
+
+
+def _target(settings: OpenLineageSpec, root: Path) -> _Target:
+    """By the settings; where they name no server, by OPENLINEAGE_URL, or by the file that OPENLINEAGE_CONFIG names."""
+    file = root / settings.file if settings.file else None
+    key = settings.api_key or os.environ.get("OPENLINEAGE_API_KEY", "")
+    if settings.url:
+        return _Target(file, settings.url, settings.endpoint, key)
+    if url := os.environ.get("OPENLINEAGE_URL"):
+        return _Target(file, url, os.environ.get("OPENLINEAGE_ENDPOINT") or settings.endpoint, key)
+    if path := os.environ.get("OPENLINEAGE_CONFIG"):
+        named = _configured(Path(path))
+        return replace(named, file=named.file or file)
+    return _Target(file)
+
+
+def _configured(path: Path) -> _Target:
+    """What a configuration of OpenLineage's own client says; ConfigurationError if we cannot do it."""
+    found = load_document(path, Mistakes()).value
+    transport = found.get("transport") if isinstance(found, dict) else None
+    words = transport if isinstance(transport, dict) else {}
+    kind, auth = words.get("type"), words.get("auth")
+    if kind == "file" and words.get("log_file_path"):
+        return _Target(Path(words["log_file_path"]))
+    if kind == "http" and words.get("url"):
+        keys = auth if isinstance(auth, dict) else {}
+        key = keys.get("apiKey") or keys.get("api_key") or ""
+        return _Target(None, words["url"], words.get("endpoint") or "api/v1/lineage", key)
+    raise ConfigurationError(f"a transport of type {kind} is not served: http with url, file with log_file_path")
 
 
 class Lines:
@@ -107,31 +150,36 @@ class Lines:
         return None if whole else Refused(f"cannot write {self._path}: no space left")
 
 
-class _Unmoved(urllib.request.HTTPRedirectHandler):
-    """Follows no redirect: of a POST it would make a GET, and take the key to another server."""
-
-    def redirect_request(self, *_: Any, **__: Any) -> None:
-        """None: the answer itself is the error."""
-
-
 class Post:
-    """Posts documents as JSON."""
+    """Posts documents as JSON.
+
+    It follows no redirect: that would make a GET of it, and take the key to another server.
+    """
 
     def __init__(self, url: str, headers: Mapping[str, str]) -> None:
         self._url = url
         self._headers = {"Content-Type": "application/json", **headers}
-        self._opener = urllib.request.build_opener(_Unmoved)
+        self._opener = urllib.request.OpenerDirector()  # not `build_opener`, which reads files too
+        for handler in (
+            urllib.request.ProxyHandler(),
+            urllib.request.HTTPHandler(),
+            urllib.request.HTTPSHandler(),
+            urllib.request.HTTPDefaultErrorHandler(),
+            urllib.request.HTTPErrorProcessor(),
+            urllib.request.UnknownHandler(),
+        ):
+            self._opener.add_handler(handler)
 
     def __call__(self, document: dict[str, Any], timeout_seconds: float) -> Refused | None:
         """Post one; taken if the answer is 2xx."""
         body = json.dumps(document).encode()
-        request = urllib.request.Request(self._url, body, self._headers)  # noqa: S310 - the settings take http(s) only
         try:
+            request = urllib.request.Request(self._url, body, self._headers)  # noqa: S310 - the opener knows http alone
             self._opener.open(request, timeout=timeout_seconds).close()
         except urllib.error.HTTPError as error:
             with error:
                 told = f"{self._url} answered {error.code} {HTTPStatus(error.code).phrase}"
-                return Refused(told, error.code in _PASSING)
+                return Refused(told, error.code in PASSING)
         except (OSError, http.client.HTTPException, ValueError) as error:
             reason = getattr(error, "reason", error)
             return Refused(f"{self._url}: {getattr(reason, 'strerror', None) or reason or type(reason).__name__}", True)

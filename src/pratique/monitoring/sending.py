@@ -17,6 +17,7 @@ _WAITING_MAX: Final = 10_000  # Limit: of what waits to be sent; what comes on t
 _PAUSE_SECONDS: Final = 0.1  # before a second attempt; doubled each time
 _PAUSE_SECONDS_MAX: Final = 5.0  # Limit: a receiver that is back is found that soon
 _ATTEMPT_SECONDS_MIN: Final = 0.1
+PASSING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})  # answers over HTTP after which another may be better
 
 
 @dataclass(frozen=True, slots=True)
