@@ -21,6 +21,8 @@ DRIVERS = [
     "psycopg",
     "pymysql",
     "stamina",
+    "opentelemetry",
+    "requests",
 ]
 CHEAP = [
     "pratique",
@@ -31,6 +33,7 @@ CHEAP = [
     "pratique.schema",
     "pratique.monitoring",
     "pratique.measures",
+    "pratique.monitoring.sending",
 ]
 
 

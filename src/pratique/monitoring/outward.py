@@ -51,7 +51,7 @@ def tellers(config: ConfigManager, pipeline: Pipeline, state: Path, measured: Me
         try:
             target = _target(lineage, config.root)
         except ConfigurationError as error:
-            yield Missing("OpenLineage", f"{error.where or 'OPENLINEAGE_CONFIG'}: {error.message}")
+            yield Missing("OpenLineage", f"{error.where or 'OPENLINEAGE_CONFIG'}: {error.message}; {error.hint}")
         else:
             yield OpenLineage(pipeline, state, namespace, list(target.senders(lineage.timeout_seconds)))
 
@@ -126,7 +126,9 @@ def _configured(path: Path) -> _Target:
         keys = auth if isinstance(auth, dict) else {}
         key = keys.get("apiKey") or keys.get("api_key") or ""
         return _Target(None, words["url"], words.get("endpoint") or "api/v1/lineage", key)
-    raise ConfigurationError(f"a transport of type {kind} is not served: http with url, file with log_file_path")
+    raise ConfigurationError(
+        f"a transport of type {kind} is not served", hint="served: http with url, file with log_file_path"
+    )
 
 
 class Lines:
