@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -189,6 +190,27 @@ def test_a_run_that_was_killed_is_measured_by_the_next(root: Path) -> None:
     assert pratique(root, "run", "users").returncode == 0
     printed = families(pratique(root, "metrics", "--format", "prometheus").stdout)
     assert sum(printed["pratique_runs_total"].values()) == 3
+
+
+def test_four_processes_at_once_lose_no_number(root: Path) -> None:
+    """Four pipelines run three times each, side by side: the totals are the sums, the history has every run."""
+    text = (root / "pipelines" / "users.yaml").read_text().replace("write: append", "write: append, table: TABLE")
+    for number in range(4):
+        connection = f'connections:\n  warehouse: {{url: "duckdb://out{number}.duckdb"}}\n'
+        (root / "config" / f"env{number}.yaml").write_text(connection)
+        (root / "pipelines" / f"side{number}.yaml").write_text(text.replace("TABLE", f"users{number}"))
+
+    def runs(number: int) -> list[int]:
+        words = ("run", f"side{number}", "--env", f"env{number}", "--quiet")
+        return [pratique(root, *words).returncode for _ in range(3)]
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(runs, range(4))) == [[0, 0, 0]] * 4
+    printed = families(pratique(root, "metrics", "--format", "prometheus").stdout)
+    assert sum(printed["pratique_runs_total"].values()) == 12
+    assert sum(printed["pratique_rows_total"].values()) == 4 * 5
+    assert sum(printed["pratique_run_duration_seconds_count"].values()) == 12
+    assert len(json.loads(pratique(root, "metrics").stdout)["history"]) == 12
 
 
 def test_health_from_python(root: Path) -> None:
