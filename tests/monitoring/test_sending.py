@@ -9,7 +9,7 @@ import pytest
 from pratique.databases import DatabaseInput, DatabaseKind, Server
 from pratique.model import RuleTally, SetVerdict
 from pratique.monitoring.lineage_facets import Seen, inputs_of
-from pratique.monitoring.outward import Post
+from pratique.monitoring.posting import Post
 from pratique.monitoring.sending import Refused, Sender
 from pratique.planning import SourcePlan
 from pratique.schema import Schema

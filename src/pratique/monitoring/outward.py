@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,7 +16,7 @@ from pratique.events import Event
 from pratique.measures import Sample
 from pratique.mistakes import Mistakes
 from pratique.model import RunReport
-from pratique.monitoring.sending import PASSING, Refused, Sender, Teller
+from pratique.monitoring.sending import Refused, Sender, Teller
 from pratique.planning import Pipeline
 from pratique.secrets import remembered
 
@@ -95,6 +91,8 @@ class _Target:
         if self.file:
             yield Sender("OpenLineage file", Lines(self.file), timeout_seconds)
         if self.url:
+            from pratique.monitoring.posting import Post  # noqa: PLC0415 - 0.03 s that a file does without
+
             headers = {"Authorization": f"Bearer {remembered(self.key)}"} if self.key else {}
             post = Post(f"{self.url.rstrip('/')}/{self.endpoint.lstrip('/')}", headers)
             yield Sender("OpenLineage", post, timeout_seconds)
@@ -150,39 +148,3 @@ class Lines:
         except OSError as error:
             return Refused(f"cannot write {self._path}: {error.strerror}")
         return None if whole else Refused(f"cannot write {self._path}: no space left")
-
-
-class Post:
-    """Posts documents as JSON.
-
-    It follows no redirect: that would make a GET of it, and take the key to another server.
-    """
-
-    def __init__(self, url: str, headers: Mapping[str, str]) -> None:
-        self._url = url
-        self._headers = {"Content-Type": "application/json", **headers}
-        self._opener = urllib.request.OpenerDirector()  # not `build_opener`, which reads files too
-        for handler in (
-            urllib.request.ProxyHandler(),
-            urllib.request.HTTPHandler(),
-            urllib.request.HTTPSHandler(),
-            urllib.request.HTTPDefaultErrorHandler(),
-            urllib.request.HTTPErrorProcessor(),
-            urllib.request.UnknownHandler(),
-        ):
-            self._opener.add_handler(handler)
-
-    def __call__(self, document: dict[str, Any], timeout_seconds: float) -> Refused | None:
-        """Post one; taken if the answer is 2xx."""
-        body = json.dumps(document).encode()
-        try:
-            request = urllib.request.Request(self._url, body, self._headers)  # noqa: S310 - the opener knows http alone
-            self._opener.open(request, timeout=timeout_seconds).close()
-        except urllib.error.HTTPError as error:
-            with error:
-                told = f"{self._url} answered {error.code} {HTTPStatus(error.code).phrase}"
-                return Refused(told, error.code in PASSING)
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            reason = getattr(error, "reason", error)
-            return Refused(f"{self._url}: {getattr(reason, 'strerror', None) or reason or type(reason).__name__}", True)
-        return None
