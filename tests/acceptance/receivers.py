@@ -8,11 +8,22 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+
+def waited(log: str) -> float:
+    """Seconds between a run's end and the word that something could not be told, by its log of JSON lines."""
+    at = {}
+    for line in log.splitlines():
+        if line.startswith("{"):
+            entry = json.loads(line)
+            at[entry.get("event.action")] = datetime.fromisoformat(entry["@timestamp"])
+    return (at["observer.fail"] - at["run.complete"]).total_seconds()
 
 
 @dataclass
