@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from project import make_project, pratique
 from prometheus_client.parser import text_string_to_metric_families
@@ -266,6 +267,46 @@ def test_health_from_the_command_line(root: Path) -> None:
     assert pratique(root, "health").returncode == 0
     assert pratique(root, "health", "--strict").returncode == 1
     assert json.loads(pratique(root, "health", "--json").stdout)["status"] == "warn"
+
+
+_CHECK = {
+    "type": "object",
+    "properties": {
+        **{key: {"type": "string"} for key in ("componentId", "componentType", "observedUnit", "output")},
+        "status": {"enum": ["pass", "warn", "fail"]},
+        "time": {"type": "string", "format": "date-time"},
+        "observedValue": True,
+        "affectedEndpoints": {"type": "array", "items": {"type": "string"}},
+        "links": {"type": "object"},
+        "issues": {"type": "array"},  # further members are allowed by the draft; this one is ours
+    },
+    "additionalProperties": False,
+}
+HEALTH_DRAFT = {  # draft-inadarei-api-health-check-06, sections 3 and 4, which has no schema of its own
+    "type": "object",
+    "required": ["status"],
+    "properties": {
+        "status": {"enum": ["pass", "warn", "fail"]},
+        **{key: {"type": "string"} for key in ("version", "releaseId", "output", "serviceId", "description")},
+        "notes": {"type": "array", "items": {"type": "string"}},
+        "links": {"type": "object"},
+        "checks": {
+            "type": "object",
+            "propertyNames": {"pattern": "^[^:]+(:[^:]+)?$"},
+            "additionalProperties": {"type": "array", "items": _CHECK, "minItems": 1},
+        },
+    },
+    "additionalProperties": False,
+}
+
+
+def test_the_health_document_has_the_form_of_its_draft(root: Path) -> None:
+    """Healthy, degraded or unhealthy: every member is one of the draft's, with its type; `output` only where it is bad."""
+    for pipeline in ("users", "lost"):
+        pratique(root, "run", pipeline)
+        document = json.loads(pratique(root, "health", pipeline, "--json").stdout)
+        jsonschema.validate(document, HEALTH_DRAFT, format_checker=jsonschema.FormatChecker())
+        assert ("output" in document) == (document["status"] != "pass")
 
 
 def test_a_run_in_full(root: Path) -> None:
