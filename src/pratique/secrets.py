@@ -57,6 +57,7 @@ def reveal(value: Any) -> Any:
 # Every value that a reference of this process stood for: whatever an error of a driver or of the system quotes, it is
 # hidden before anybody reads it.
 _resolved: set[str] = set()
+_longest_first: list[str] = []  # the same, as they are looked for
 _HIDDEN_CHARACTERS_MIN: Final = 4  # Limit: a shorter value protects nothing, and hiding it would garble every message
 _ENCODED_CHARACTERS_MIN: Final = 8  # Limit: a shorter piece of base64 stands in other text by chance
 
@@ -68,7 +69,7 @@ def hide_secrets(value: Any) -> Any:
     in the encoded text it begins.
     """
     if isinstance(value, str):
-        for text in sorted(_resolved, key=len, reverse=True):
+        for text in _longest_first:
             value = value.replace(text, "***")
         return value
     if isinstance(value, Mapping):
@@ -115,8 +116,9 @@ def resolve_secrets(
 
 def remembered(text: str) -> str:
     """`text`, hidden from here on in everything that is told: it is a secret."""
-    if len(text) >= _HIDDEN_CHARACTERS_MIN:
-        _resolved.update({text, *_written_otherwise(text)})
+    if len(text) >= _HIDDEN_CHARACTERS_MIN and text not in _resolved:
+        _resolved.update((text, *_written_otherwise(text)))
+        _longest_first[:] = sorted(_resolved, key=len, reverse=True)
     return text
 
 

@@ -1,15 +1,26 @@
 """What other programs are told where a run does not end as runs do: stopped, failed as a whole, put together again."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from receivers import Receiver, receiver
 
-from pratique.events import ErrorRaised, RunFinished, RunReconciled, RunStarted, SourceLanded, SourceSkipped
-from pratique.model import Problem, RunOutcome, RunReport
+from pratique.events import (
+    ErrorRaised,
+    RunFinished,
+    RunReconciled,
+    RunRecovered,
+    RunStarted,
+    SourceLanded,
+    SourceSkipped,
+)
+from pratique.model import Problem, RunOutcome, RunReport, SourceReport
+from pratique.monitoring.lineage import OpenLineage
 from pratique.monitoring.otlp import OpenTelemetry
-from pratique.monitoring.sending import Teller
+from pratique.monitoring.sending import Sender, Teller
+from pratique.planning import DestinationPlan, Pipeline
 from pratique.specs.settings import OpenTelemetrySpec
 
 RUN = "0123456789abcdef0123456789abcdef"
@@ -76,3 +87,26 @@ def test_a_run_of_a_thousand_loads_is_sent_in_batches(told: Receiver) -> None:
     spans(told, STARTED, *[LANDED] * 1100, finished("done"))
     assert len(told.bodies) == 3
     assert len(told.spans) == 1100 + 2
+
+
+def test_a_killed_run_of_a_source_that_is_gone_is_ended_too() -> None:
+    """The pipeline has lost a source since: its run is aborted all the same, without tables."""
+    told: list[dict[str, Any]] = []
+
+    def take(event: dict[str, Any], _: float) -> None:
+        told.append(event)
+
+    sender: Sender[dict[str, Any]] = Sender("server", take, 5)
+    destination = DestinationPlan("duckdb", Path("out.duckdb"), "warehouse")
+    teller = OpenLineage(Pipeline("shop", "", "dev", "", (), destination), Path(), "pratique-dev", [sender])
+    gone = SourceReport("items", "items", "not run")
+    killed = RunReport(RUN, "shop", "dev", "interrupted", 7, STARTED.started_at, "", (gone,))
+    teller(RunRecovered(**COMMON, report=killed))
+    teller.end()
+    assert teller.untold() == (0, "")
+    assert [(event["job"]["name"], event["eventType"]) for event in told] == [
+        ("shop", "START"),
+        ("shop.items", "START"),
+        ("shop.items", "ABORT"),
+        ("shop", "ABORT"),
+    ]

@@ -149,16 +149,17 @@ class OpenLineage:
         self._tell("START", report.run_id, at=report.started_at)
         for source in report.sources:
             name = source.source
-            if name in self._plans:  # else the pipeline has lost it since
-                self._tell("START", report.run_id, name, *self._tables(name), at=report.started_at)
-                self._ended(report.run_id, name, source, at=report.ended_at)
+            self._tell("START", report.run_id, name, *self._tables(name), at=report.started_at)
+            self._ended(report.run_id, name, source, at=report.ended_at)
         self._finished(report)
 
     def _tables(
         self, name: str, seen: Seen | None = None, report: SourceReport | None = None
     ) -> tuple[list[Document], list[Document]]:
-        """Inputs and outputs of a source, with their statistics once it is over."""
-        plan = self._plans[name]
+        """Inputs and outputs of a source, with their statistics once it is over; none if the pipeline has lost it."""
+        plan = self._plans.get(name)
+        if plan is None:
+            return [], []
         schema = plan.schema
         read = inputs_of(plan)
         alone = len(read) == 1  # numbers of a join belong to none of its tables
