@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from pratique import accounting
@@ -16,6 +17,7 @@ from pratique.engines import open_engine
 from pratique.engines.base import Engine
 from pratique.errors import InterruptedRunError, PratiqueError, stack_trace
 from pratique.events import Emit, ErrorRaised, Event, ObserversFailed, RunFinished, RunStarted
+from pratique.ingestion.alerting import Alerting, alert_of_error
 from pratique.ingestion.story import Gate, PipelineRun, ask_gate, now, problem_of
 from pratique.ingestion.telling import Telling
 from pratique.ledger import open_ledger
@@ -74,6 +76,8 @@ def run_pipeline(
             pipeline=name, run_id="", source="", problem=problem_of(error), trace=hide_secrets(stack_trace(error))
         )
         telling.bus.emit(told)
+        if not dry_run:
+            telling.bus.attempt("telling the alert of it", partial(alert_of_error, project, told))
         raise
 
 
@@ -91,7 +95,8 @@ def _run(
         lock_timeout_seconds=limits.lock_timeout_seconds,
         name=pipeline.destination.name,
     )
-    with closing(open_ledger(state / "ledger.sqlite")) as ledger:
+    with closing(open_ledger(state / "ledger.sqlite")) as ledger, ExitStack() as around:
+        around.enter_context(telling.alerting(None if dry_run else Alerting(project, ledger)))
         textfile = settings.monitoring.textfile
         return run_planned(
             pipeline,
