@@ -97,7 +97,7 @@ class Alerting:
             known = newest.environment == self._environment  # else only markers know of it: it is old
             seen = run_findings(newest, self._config, self._danger(pipeline)) if known else Seen()
             self._judge(seen, [report.run_id for report in reports])
-        failpoints.hit("alerts.judged")
+            failpoints.hit("alerts.judged")
 
     def judge_promises(self, names: Sequence[str]) -> None:
         """Judge by the clock what these pipelines promise."""
@@ -279,25 +279,25 @@ def _heartbeat(project: Project) -> str:
     return "sent"
 
 
-def alert_of_error(project: Project, event: ErrorRaised) -> None:
+def alert_of_error(project: Project, event: ErrorRaised, clock: Clock) -> None:
     """Tell of an error that stopped a run before it began, also where there is no ledger to keep it in."""
     if event.pipeline not in project.pipeline_names() or event.problem.code == "already_running":
         return
     path = project.config.root / project.config.settings.state.path / "ledger.sqlite"
     try:
         with closing(open_ledger(path)) as ledger:
-            alerting = Alerting(project, ledger)
+            alerting = Alerting(project, ledger, clock=clock)
             alerting.judge_problem(event.pipeline, event.problem)
             alerting.deliver()
     except StateError:
-        _told_at_once(project, event)
+        _told_at_once(project, event, clock)
 
 
-def _told_at_once(project: Project, event: ErrorRaised) -> None:
+def _told_at_once(project: Project, event: ErrorRaised, clock: Clock) -> None:
     """Without a ledger nothing can be kept: every channel is told once, now, as far as it takes it."""
     found = problem_finding(event.pipeline, "", "", event.problem, lambda _: "")
     owned = replace(found, owner=project.promise(event.pipeline).owner)
-    judged = judge(Known((), {}), [owned], lambda _: False, policy_of(project), stamp(utc_now()))
+    judged = judge(Known((), {}), [owned], lambda _: False, policy_of(project), stamp(clock()))
     channels, ends = channels_of(project), time.monotonic() + BESIDE_A_RUN_SECONDS
     for sending in [_Sending(channels[item.channel], item, BESIDE_A_RUN_SECONDS) for item in judged.messages]:
         sending.wait(ends)
