@@ -117,16 +117,19 @@ Examples:
 )
 @click.argument("alert", shell_complete=alert_ids)
 @click.option("--by", metavar="NAME", help="Who looks after it. Default: your login name.")
+@json_option
 @project_options
-def ack(*, alert: str, by: str | None, environment: str | None, root: Path | None, color: str) -> None:
+def ack(*, alert: str, by: str | None, environment: str | None, root: Path | None, color: str, as_json: bool) -> None:
     """Say that you look after an alert: it is not told again, unless it gets graver; its end is told."""
     with ledger_of(root, environment) as ledger:
         found = ledger.alerts.find(alert)
         if found.resolved_at:
             raise ConfigurationError(f"alert {alert} is over since {_local(found.resolved_at)}", hint="nothing to do")
         name, now = by or _login(), stamp(utc_now())
-        ledger.alerts.judge(found.environment, "9", lambda known: acknowledge(known, found.alert_id, name, now))
-    Console.choose(color).out(f"{found.alert_id[:_SHORT]} acknowledged by {shown(name)}")
+        ledger.alerts.judge(found.environment, now, lambda known: acknowledge(known, found.alert_id, name, now))
+        found = ledger.alerts.find(found.alert_id)
+    console = Console.choose(color)
+    console.out(to_json(asdict(found)) if as_json else f"{found.alert_id[:_SHORT]} acknowledged by {shown(name)}")
 
 
 def _login() -> str:
@@ -141,14 +144,15 @@ def _login() -> str:
 Examples:
   pratique alerts silence shop_daily --until 8h
   pratique alerts silence 3f9a2c --until "2026-11-30 08:00"
-  pratique alerts silence shop_daily --until now    no longer
+  pratique alerts silence shop_daily --until now    not any more
 
 Alerts are found and listed all the same; what lasts is told when it is over."""
 )
 @click.argument("name", metavar="PIPELINE|ALERT", shell_complete=silence_targets)
 @click.option("--until", required=True, metavar="TIME", help="A time, or so long from now: 30m, 8h, 2d.")
+@json_option
 @project_options
-def silence(*, name: str, until: str, environment: str | None, root: Path | None, color: str) -> None:
+def silence(*, name: str, until: str, environment: str | None, root: Path | None, color: str, as_json: bool) -> None:
     """Tell nothing of a pipeline, or of one alert, until a time."""
     ends = _moment(until)
     project = Project(root, environment)
@@ -157,7 +161,8 @@ def silence(*, name: str, until: str, environment: str | None, root: Path | None
         ledger.alerts.silence(target, ends)
     now = stamp(utc_now())
     told = f"is silenced until {_local(ends)}" if ends > now else "is not silenced"
-    Console.choose(color).out(f"{shown(name)} {told}")
+    document = {"target": target, "until": ends}
+    Console.choose(color).out(to_json(document) if as_json else f"{shown(name)} {told}")
 
 
 def _moment(text: str) -> str:

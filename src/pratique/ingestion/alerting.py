@@ -281,7 +281,9 @@ def _heartbeat(project: Project) -> str:
 
 def alert_of_error(project: Project, event: ErrorRaised, clock: Clock) -> None:
     """Tell of an error that stopped a run before it began, also where there is no ledger to keep it in."""
-    if event.pipeline not in project.pipeline_names() or event.problem.code == "already_running":
+    if event.problem.code == "already_running" or event.pipeline not in project.pipeline_names():
+        return
+    if not project.config.settings.alerts.channels:
         return
     path = project.config.root / project.config.settings.state.path / "ledger.sqlite"
     try:
