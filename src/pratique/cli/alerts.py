@@ -19,7 +19,7 @@ from pratique.cli.state import ledger_of
 from pratique.cli.text import coloured, hanging, shown
 from pratique.errors import ConfigurationError
 from pratique.ingestion import channels_of, deliver_alerts
-from pratique.monitoring.alerts import ChannelError, acknowledge, test_event
+from pratique.monitoring.alerts import ChannelError, acknowledge, trial_event
 from pratique.project import Project
 from pratique.specs.base import nearest, seconds_of
 
@@ -204,7 +204,7 @@ def test(*, channels: tuple[str, ...], environment: str | None, root: Path | Non
             raise ConfigurationError(f'there is no channel "{name}"', hint=nearest(name, known, "channels"))
         results[name] = ""
         try:
-            known[name].send(test_event(project.config.environment, stamp(utc_now())), _TEST_SECONDS)
+            known[name].send(trial_event(project.config.environment, stamp(utc_now())), _TEST_SECONDS)
         except ChannelError as refused:
             results[name] = str(refused)
     if as_json:

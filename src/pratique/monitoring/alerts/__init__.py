@@ -10,7 +10,7 @@ from pratique.monitoring.alerts.rules import (
     problem_finding,
     run_findings,
 )
-from pratique.monitoring.alerts.wording import test_event
+from pratique.monitoring.alerts.wording import trial_event
 
 __all__ = [
     "Channel",
@@ -25,6 +25,6 @@ __all__ = [
     "late_findings",
     "problem_finding",
     "run_findings",
-    "test_event",
+    "trial_event",
     "web",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
 import json
 import re
@@ -10,7 +11,7 @@ import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pratique.monitoring.alerts.wording import EVENT_TYPE, text_of
 from pratique.secrets import hide_secrets, reveal
@@ -59,8 +60,10 @@ class Channel:
 
 def web(url: str, timeout_seconds: float, body: bytes | None = None, headers: Mapping[str, str] | None = None) -> None:
     """POST a body, or GET without one; ChannelError unless the answer is of the 200s."""
-    request = urllib.request.Request(url, data=body, headers={"User-Agent": "pratique", **(headers or {})})  # noqa: S310 - http and https only
     try:
+        address, login = _login(url)
+        told = {"User-Agent": "pratique", **login, **(headers or {})}
+        request = urllib.request.Request(address, data=body, headers=told)  # noqa: S310 - http and https only
         with _OPENER.open(request, timeout=timeout_seconds):
             return
     except urllib.error.HTTPError as error:
@@ -68,8 +71,20 @@ def web(url: str, timeout_seconds: float, body: bytes | None = None, headers: Ma
         raise ChannelError(f"it answered {error.code}") from None
     except urllib.error.URLError as error:
         raise ChannelError(f"it cannot be reached: {_told(error.reason)}") from None
-    except (OSError, http.client.HTTPException, ValueError) as error:
+    except ValueError:  # its text would quote what is wrong, and that may be secret
+        raise ChannelError("its url, or one of its headers, is not one") from None
+    except (OSError, http.client.HTTPException) as error:
         raise ChannelError(f"it cannot be reached: {_told(error)}") from None
+
+
+def _login(url: str) -> tuple[str, dict[str, str]]:
+    """An address without the name and password that stand in it, and the header that says them."""
+    parts = urlsplit(url)
+    if parts.username is None:
+        return url, {}
+    pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
+    bare = parts._replace(netloc=parts.netloc.rpartition("@")[2])
+    return bare.geturl(), {"Authorization": f"Basic {base64.b64encode(pair).decode()}"}
 
 
 def _by_apprise(url: str) -> Any:
@@ -105,9 +120,3 @@ def _notify(service: Any, event: Mapping[str, Any], timeout_seconds: float) -> N
 def _told(error: object) -> str:
     """What went wrong, on one line, without what stands for a secret."""
     return str(hide_secrets(_REASON.sub(" ", str(error)).strip()))
-
-
-def host_of(url: Any) -> str:
-    """The part of a url that people may see: its scheme, and of the web its host."""
-    parts = urlsplit(str(reveal(url)))
-    return f"{parts.scheme}://{parts.hostname or ''}" if parts.scheme in {"http", "https"} else f"{parts.scheme}://"

@@ -56,12 +56,12 @@ def about(alert: Alert, kind: Kind, now: str) -> dict[str, Any]:
     return dict(hide_secrets(event))
 
 
-def test_event(environment: str, now: str) -> dict[str, Any]:
+def trial_event(environment: str, now: str) -> dict[str, Any]:
     """A CloudEvent by which people see that a channel works."""
-    finding = Finding("run_failed", "test", summary="this is a test: the channel works", action="nothing")
+    finding = Finding("run_failed", "test", severity="warning", summary="a test: the channel works", action="nothing")
     alert = Alert(uuid.uuid4().hex, environment, finding, now, now, messages=1)
     event = about(alert, "test", now)
-    return {**event, "type": f"{_TYPES}test.v1", "severity": "warning"}
+    return {**event, "type": f"{_TYPES}test.v1"}
 
 
 def _subject(finding: Finding) -> str:
