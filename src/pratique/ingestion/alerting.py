@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from pratique import failpoints
 from pratique.alerts import Alert, Finding, Judged, Known, Message, Waiting, later, stamp, utc_now
@@ -20,7 +20,7 @@ from pratique.events import ErrorRaised, Event, RunFinished
 from pratique.expectations import Arrival, Promise
 from pratique.ledger import Ledger, open_ledger
 from pratique.mistakes import Mistakes, error_of
-from pratique.model import Problem
+from pratique.model import Problem, RunReport
 from pratique.monitoring.alerts import (
     Channel,
     ChannelError,
@@ -89,15 +89,21 @@ class Alerting:
 
     def judge_runs(self) -> None:
         """Judge each pipeline by its newest run that ended, if that was not judged yet; the runs before it are past."""
-        by_pipeline: dict[str, list[Any]] = {}
+        by_pipeline: dict[str, list[RunReport]] = {}
         for report in self._ledger.unalerted(self._environment):
             by_pipeline.setdefault(report.pipeline, []).append(report)
-        for pipeline, reports in by_pipeline.items():
-            newest = reports[-1]
-            known = newest.environment == self._environment  # else only markers know of it: it is old
-            seen = run_findings(newest, self._config, self._danger(pipeline)) if known else Seen()
-            self._judge(seen, [report.run_id for report in reports])
+        for reports in by_pipeline.values():
+            self._judge(self._seen(reports[-1]), [report.run_id for report in reports])
             failpoints.hit("alerts.judged")
+
+    def _seen(self, report: RunReport) -> Seen:
+        """What is wrong after a run; nothing after one that only markers know of, or that told why it broke off."""
+        if report.environment != self._environment:
+            return Seen()
+        told = (alert.finding.run_id for alert in self._ledger.alerts.latest(self._environment))
+        if report.outcome == "interrupted" and report.run_id in told:
+            return Seen()
+        return run_findings(report, self._config, self._danger(report.pipeline))
 
     def judge_promises(self, names: Sequence[str]) -> None:
         """Judge by the clock what these pipelines promise."""

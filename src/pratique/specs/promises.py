@@ -82,6 +82,9 @@ def _mistakes(path: str | None, said: SourceExpectSpec, at: KeyPath, document: D
         hint = "promise a success instead: expect: {success_within: 2h} at the top"
         yield Mistake(document.key_where(at), f"{shown}: this source reads no files", hint, "conflict")
         return
+    if path.startswith("/"):
+        hint = "name a connection whose url is the folder, and write the rest here"
+        yield Mistake(document.where((*at[:-1], "path")), f"{shown}: the path is not relative", hint, "conflict")
     captures = dict(_CAPTURE.findall(path))
     unknown = [(index, name) for index, name in enumerate(said.each) if name not in captures]
     for index, name in unknown:

@@ -71,7 +71,7 @@ def web(url: str, timeout_seconds: float, body: bytes | None = None, headers: Ma
         raise ChannelError(f"it answered {error.code}") from None
     except urllib.error.URLError as error:
         raise ChannelError(f"it cannot be reached: {_told(error.reason)}") from None
-    except ValueError:  # its text would quote what is wrong, and that may be secret
+    except (ValueError, http.client.InvalidURL):  # its text would quote what is wrong, and that may be secret
         raise ChannelError("its url, or one of its headers, is not one") from None
     except (OSError, http.client.HTTPException) as error:
         raise ChannelError(f"it cannot be reached: {_told(error)}") from None
