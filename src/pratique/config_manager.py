@@ -22,8 +22,8 @@ _PREFIX: Final = "PRATIQUE__"
 _DOTENV_LINE: Final = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)")
 _QUOTED: Final = re.compile(r"""(["'])(.*?)\1\s*(?:#.*)?""")
 _MISSING: Final = object()
-_UNSERVED: Final = ("alerts", "retry", "service")
-_FREE: Final = frozenset({"connections", *_UNSERVED})  # secrets stay hidden in these
+_UNSERVED: Final = ("retry", "service")
+_FREE: Final = frozenset({"connections", "alerts", *_UNSERVED})  # secrets stay hidden in these
 
 
 @dataclass(frozen=True, slots=True)

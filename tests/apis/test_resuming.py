@@ -107,9 +107,10 @@ def test_pages_survive_a_kill_behind_them(crm: Crm, failpoint: str, monkeypatch:
     process = crm.start()
     process.communicate()
     monkeypatch.delenv("PRATIQUE_FAILPOINT")
-    assert process.returncode == -9 or failpoint.startswith("quarantine.") or failpoint == "destination.created"
+    unreached = {"quarantine.written", "quarantine.renamed", "destination.created", "alert.sent"}
+    assert process.returncode == -9 or failpoint in unreached
     assert len(server.requests) == PAGES
-    committed = failpoint in {"load.committed", "ledger.recorded"} or process.returncode == 0
+    committed = failpoint in {"load.committed", "ledger.recorded", "alerts.judged"} or process.returncode == 0
     report = crm.run()
     assert [number for number, _ in crm.rows()] == list(range(10, PAGES * 10 + 10))
     assert len(server.requests) == (2 * PAGES if committed else PAGES)

@@ -116,7 +116,7 @@ def test_the_example_of_files_is_planned_in_full(partners) -> None:
     assert plan.reference_tables == {"partners": "partners"}
     assert plan.parents == ()
     assert pipeline.description == "Sales that partners send once a month"
-    assert pipeline.notices == ("schedule is not served yet", "sources.sales.expect is not served yet")
+    assert pipeline.notices == ("schedule is not served yet",)
     assert pipeline.lineage == ("_load_id",)
     assert (pipeline.destination.type, pipeline.destination.name) == ("duckdb", "warehouse")
     assert pipeline.destination.path == partners.root / "w.duckdb"

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, Field
 
 from pratique.databases import Lookback
 from pratique.model import Disposition
-from pratique.specs.base import Free, Name, Share, Spec
+from pratique.specs.base import Free, Name, Share, Spec, seconds_of
+from pratique.specs.promises import OwnerWord, PipelineExpectSpec, SourceExpectSpec
 from pratique.specs.schema import DialectSpec
 
 SourceType = Literal["files", "api", "postgres", "mysql", "sqlite", "python"]
 LineageColumn = Literal["_source", "_file", "_row_number", "_ingestion_timestamp", "_run_id", "_load_id"]
 Text = Annotated[str, Field(min_length=1)]
 
-NOTICED_WORDS: Final = frozenset({"schedule", "expect"})  # not served yet, but the rows are right without them
+NOTICED_WORDS: Final = frozenset({"schedule"})  # not served yet, but the rows are right without them
 PIPELINE_WORDS: Final = frozenset({"together"})  # not served yet, and the result would be wrong without them
 SOURCE_WORDS: Final = frozenset({"unit", "tables"})
 DATABASE_TYPES: Final = frozenset({"postgres", "mysql", "sqlite"})
@@ -58,10 +58,10 @@ def _lookback(value: Any) -> Any:
     """`10m`, `1h`, `2d`, or a whole number in units of the cursor."""
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return Lookback(value, seconds=False)
-    match = re.fullmatch("([0-9]+) ?([smhd])", value) if isinstance(value, str) else None
-    if match is None:
-        raise ValueError("expected a time such as 10m, 1h or 2d, or a whole number")
-    return Lookback(int(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]], seconds=True)
+    try:
+        return Lookback(seconds_of(value), seconds=True)
+    except (TypeError, ValueError):
+        raise ValueError("expected a time such as 10m, 1h or 2d, or a whole number") from None
 
 
 def _text_of_number(value: Any) -> Any:
@@ -119,7 +119,7 @@ class SourceSpec(Spec):
     columns: Annotated[list[Text], Field(min_length=1)] | None = None
     cursor: CursorSpec | None = None
     filter: Text | None = None
-    expect: Any = None
+    expect: SourceExpectSpec | None = None
     get: Text | None = None
     post: Text | None = None
     params: dict[str, str | int | float | bool | list[str | int | float | bool]] | None = None
@@ -149,9 +149,9 @@ class PipelineSpec(Spec):
     """A pipeline; `defaults` is already merged into each source."""
 
     description: str = ""
-    owner: Any = None
+    owner: OwnerWord | None = None
     schedule: Any = None
-    expect: Any = None
+    expect: PipelineExpectSpec | None = None
     defaults: Free = Field(default_factory=dict)
     sources: Annotated[dict[Name, SourceSpec], Field(min_length=1)]
     destination: DestinationSpec

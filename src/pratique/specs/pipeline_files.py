@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from pratique.documents import Document, KeyPath
+from pratique.expectations import Promise
 from pratique.mistakes import Mistake, Mistakes
 from pratique.specs.base import Spec, parse
 from pratique.specs.pipeline import (
@@ -18,6 +19,7 @@ from pratique.specs.pipeline import (
     PipelineSpec,
     SourceSpec,
 )
+from pratique.specs.promises import promise_of
 
 _STAND_INS: Final = {"destination": {"connection": "missing"}}  # what else is wrong is told even if there is none
 
@@ -33,9 +35,10 @@ class PipelineFile:
     document: Document
     wrong: frozenset[KeyPath]
     notices: tuple[str, ...]
+    promise: Promise
 
 
-def read_pipeline(document: Document, found: Mistakes) -> PipelineFile | None:
+def read_pipeline(name: str, document: Document, found: Mistakes) -> PipelineFile | None:
     """The pipeline that `document` declares; every mistake is put into `found`. None if nothing of it can be read."""
     document = replace(document, heirs="sources")
     raw = document.value
@@ -56,7 +59,8 @@ def read_pipeline(document: Document, found: Mistakes) -> PipelineFile | None:
     messages = tuple(dict.fromkeys(notice.message for notice in notices))
     owner = document.owners()
     unserved = {owner(mistake.where)[:2] for mistake in later}
-    return PipelineFile(parsed.spec, document, parsed.wrong | unserved, messages)
+    promise = promise_of(name, parsed.spec, document, found)
+    return PipelineFile(parsed.spec, document, parsed.wrong | unserved, messages, promise)
 
 
 def _later(spec: PipelineSpec, document: Document) -> Iterator[Mistake]:
@@ -91,7 +95,6 @@ def _refused(spec: Spec, words: frozenset[str], path: KeyPath, document: Documen
 def _notices(spec: PipelineSpec, document: Document) -> Iterator[Mistake]:
     """Words that change nothing about the rows, and do nothing yet."""
     paths: list[KeyPath] = [(word,) for word in sorted(NOTICED_WORDS) if getattr(spec, word) is not None]
-    paths += [("sources", name, "expect") for name, source in spec.sources.items() if source.expect is not None]
     for path in paths:
         message, hint = (
             f"{'.'.join(map(str, path))} is not served yet",

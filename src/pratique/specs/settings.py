@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
+from pratique.specs.alerts import AlertsSpec
 from pratique.specs.base import Free, Name, Share, Spec
 
 Size = Annotated[str, StringConstraints(pattern=r"^[0-9]+(\.[0-9]+)? ?([KMGT]i?B|B)$")]
@@ -93,7 +94,7 @@ class MonitoringSpec(Spec):
 
 
 class SettingsSpec(Spec):
-    """All settings. `alerts`, `retry` and `service` belong to features that are not built yet."""
+    """All settings. `retry` and `service` belong to features that are not built yet."""
 
     logging: LoggingSpec = LoggingSpec()
     state: StateSpec = StateSpec()
@@ -101,6 +102,6 @@ class SettingsSpec(Spec):
     limits: LimitsSpec = LimitsSpec()
     quarantine: QuarantineSpec = QuarantineSpec()
     monitoring: MonitoringSpec = MonitoringSpec()
-    alerts: Free = Field(default_factory=dict)
+    alerts: AlertsSpec = AlertsSpec()
     retry: Free = Field(default_factory=dict)
     service: Free = Field(default_factory=dict)
