@@ -171,6 +171,8 @@ def settings(spec: type[Spec], prefix: str = "") -> Iterator[tuple[str, str, str
             )
             default = "null" if item.default is None else str(item.default)
             yield key, default, shown, WORDS[spec.__name__][name]
+        elif kind == dict[str, str]:
+            yield key, "none", "names and texts", WORDS[spec.__name__][name]
         elif name == "threads":
             yield key, "all cores", "int", WORDS[spec.__name__][name]
 

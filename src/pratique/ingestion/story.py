@@ -288,6 +288,8 @@ class PipelineRun:
                 quarantined=tally.quarantined,
                 skipped=tally.skipped,
                 quality=tally.quality()[0],
+                rules=tally.rules,
+                sets=tally.sets,
                 seconds=_since(began),
             )
             accounting.balance(load.landed, tally)  # Invariant 6

@@ -178,8 +178,12 @@ class Ledger(Protocol):
         """Runs that are at work: their processes live."""
         ...
 
-    def unmeasured(self) -> list[RunReport]:
-        """Runs that ended, also by a crash, and that `measure` has not seen; oldest first, a thousand at most."""
+    def unmeasured(self, pipeline: str) -> list[RunReport]:
+        """Runs of a pipeline that ended, also by a crash, and that `measure` has not seen; the oldest 1,000 at most."""
+        ...
+
+    def first(self) -> RunReport | None:
+        """The oldest run, by which this ledger can be told from others; None if there is none yet."""
         ...
 
     def measure(self, report: RunReport, samples: Iterable[Sample]) -> None:

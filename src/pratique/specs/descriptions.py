@@ -256,6 +256,22 @@ WORDS: Final[dict[str, dict[str, str]]] = {
     "MonitoringSpec": {
         "textfile": "file below the project into which each run writes all metrics for Prometheus",
         "thresholds": "from when on a pipeline is degraded or unhealthy",
+        "opentelemetry": "a receiver of traces and metrics over OTLP",
+        "openlineage": "a file or a server for OpenLineage events",
+    },
+    "OpenTelemetrySpec": {
+        "endpoint": "base address of a receiver (OTLP over HTTP), such as a collector's at port 4318; off without one, "
+        "unless the variables of OpenTelemetry name one",
+        "headers": "sent with each request; a value that is secret stands there as a reference",
+        "timeout_seconds": "how long the end of a run waits for the receiver at most",
+    },
+    "OpenLineageSpec": {
+        "file": "file below the project to which each event is added as a line of JSON",
+        "url": "base address of a server, such as Marquez; off without one, unless OPENLINEAGE_URL names one",
+        "endpoint": "where below its address the server takes events",
+        "api_key": "sent as a bearer token; by reference only",
+        "namespace": "of the jobs; else pratique-ENVIRONMENT",
+        "timeout_seconds": "how long the end of a run waits for the server at most",
     },
     "ThresholdsSpec": {"degraded": "a warning", "unhealthy": "somebody has to act"},
     "DegradedSpec": _thresholds("degraded"),
