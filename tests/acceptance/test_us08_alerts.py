@@ -326,7 +326,7 @@ def test_a_channel_that_hangs_holds_a_run_up_for_seconds_once(tmp_path: Path, ho
         assert pratique(root, "run", "shop").returncode == 1
         took.append(time.monotonic() - began)
     assert 4 < took[0] < 20
-    assert took[1] < 4
+    assert took[1] < took[0] - 2
 
 
 @pytest.mark.parametrize("failpoint", ["run.finished", "alerts.judged", "alert.sent"])
