@@ -145,12 +145,12 @@ class Alerting:
     def _loaded(self, promise: Promise) -> Callable[[str, Arrival], Iterable[Mapping[str, str]]]:
         """The captures of the files of a source that are loaded."""
 
-        def loaded(source: str, arrival: Arrival) -> Iterator[Mapping[str, str]]:
+        def loaded(source: str, arrival: Arrival) -> Iterable[Mapping[str, str]]:
             pattern = PathPattern(arrival.path, self._config.root)
             since = stamp(self._clock() - timedelta(days=_ARRIVALS_DAYS[arrival.unit]))
-            for marker in self._ledger.loads(promise.pipeline, since=since):
-                if marker.source == source:
-                    yield from (found for file in marker.files if (found := pattern.captures(file.name)))
+            loads = self._ledger.loads(promise.pipeline, since=since)
+            names = (file.name for marker in loads if marker.source == source for file in marker.files)
+            return (found for name in names if (found := pattern.captures(name)))
 
         return loaded
 
