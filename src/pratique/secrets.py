@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote, unquote
 
 from pratique.errors import ConfigurationError
 from pratique.mistakes import Mistakes, mistakes_of
@@ -106,9 +107,9 @@ def resolve_secrets(
 
 
 def remembered(text: str) -> str:
-    """`text`, hidden from here on in everything that is told: it is a secret."""
-    if len(text) >= _HIDDEN_CHARACTERS_MIN:
-        _resolved.add(text)
+    """`text`, hidden from here on in everything that is told, also as a url writes it: it is a secret."""
+    forms = {text, quote(text, safe=""), unquote(text)}
+    _resolved.update(form for form in forms if len(form) >= _HIDDEN_CHARACTERS_MIN)
     return text
 
 

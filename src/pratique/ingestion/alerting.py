@@ -117,7 +117,6 @@ class Alerting:
     def judge_project(self) -> None:
         """Judge what is promised of all pipelines, and whether their files can be read at all."""
         names = self._project.pipeline_names()
-        self.judge_promises(names)
         found = []
         for name in names:
             mistakes = Mistakes()
@@ -131,6 +130,7 @@ class Alerting:
             return alert.finding.code == "configuration" or alert.finding.pipeline not in names
 
         self._judge(Seen(tuple(found), settles))
+        self.judge_promises(names)
 
     def _late(self, promise: Promise) -> Iterator[Finding]:
         now = self._clock()
@@ -138,8 +138,9 @@ class Alerting:
         mine = [alert.finding for alert in opened if alert.finding.pipeline == promise.pipeline]
         failing = any(found.rule in {"run_failed", "gate_failed"} for found in mine)
         late = any((found.rule, found.code) == ("late", "success") for found in mine)
+        news = {"failing": failing and not late}
         return late_findings(
-            promise, self._last_success(promise), self._since(promise), self._loaded(promise), now, failing and not late
+            promise, self._last_success(promise), self._since(promise), self._loaded(promise), now, **news
         )
 
     def _loaded(self, promise: Promise) -> Callable[[str, Arrival], Iterable[Mapping[str, str]]]:
@@ -195,12 +196,12 @@ class Alerting:
                     self._ledger.alerts.delivered(message, self._now())
                     taken += 1
         firing = len(self._ledger.alerts.latest(self._environment))
-        return Delivered(taken, refused, tuple(self._ledger.alerts.waiting()), firing)
+        return Delivered(taken, refused, tuple(self._ledger.alerts.waiting(self._environment)), firing)
 
     def _sendings(self, open_channels: dict[str, Channel], ends: float) -> Iterator[_Sending]:
         """One message of each channel on its way; a channel without any is done."""
         for name in list(open_channels):
-            message = self._ledger.alerts.claim(name, self._now(), _CLAIMED_SECONDS)
+            message = self._ledger.alerts.claim(self._environment, name, self._now(), _CLAIMED_SECONDS)
             if message is None:
                 del open_channels[name]
             else:

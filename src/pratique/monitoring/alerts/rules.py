@@ -188,7 +188,8 @@ def late_findings(
     since: str,
     loaded: Callable[[str, Arrival], Iterable[Mapping[str, str]]],
     now: datetime,
-    failing: bool,  # noqa: FBT001 - said by name below
+    *,
+    failing: bool,
 ) -> Iterator[Finding]:
     """What is promised of a pipeline and not there in time; `since` is when it was first judged.
 
