@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from project import pratique
 from receivers import Web, mail_server, slack_door, web
 
 from pratique.ingestion import Delivered, deliver_alerts, run_pipeline
+from pratique.ledger import open_ledger
 from pratique.project import Project
 
 CONFIG = 'connections:\n  warehouse: {url: "duckdb://warehouse.duckdb"}\n'
@@ -360,7 +361,8 @@ def test_a_pipeline_that_never_runs_or_hangs_is_told_by_the_clock(tmp_path: Path
     assert deliver(root).heartbeat == "sent"
     deliver(root, hours=1, minutes=59)
     assert hook.events == []
-    deliver(root, hours=2, minutes=1)
+    with closing(open_ledger(root / ".pratique" / "ledger.sqlite")) as ledger, ledger.begin("shop", "dev"):
+        deliver(root, hours=2, minutes=1)  # a run is at work, and hangs
     (event,) = hook.events
     assert event["type"] == "org.example.pratique.freshness.breached.v1"
     assert event["data"]["summary"] == "no success within 2 h: there was none yet"

@@ -127,7 +127,9 @@ def test_numbers_beyond_thresholds(tmp_path: Path) -> None:
     [
         ("run_failed", "shop", "orders", report(source(outcome="loaded"), outcome="done"), True),
         ("run_failed", "shop", "orders", report(source(outcome="not run"), outcome="failed", problem=GONE), False),
+        ("gate_failed", "shop", "orders", report(source(problem=BUSY), outcome="failed"), False),
         ("run_failed", "shop", "", report(source(outcome="loaded"), outcome="done"), True),
+        ("run_failed", "shop", "", report(source(problem=GONE), outcome="failed"), False),
         ("run_failed", "shop", "", report(outcome="interrupted"), False),
         ("run_failed", "other", "orders", report(source(outcome="loaded"), outcome="done"), False),
         ("late", "shop", "", report(source(outcome="loaded"), outcome="done"), False),
@@ -137,7 +139,7 @@ def test_numbers_beyond_thresholds(tmp_path: Path) -> None:
     ],
 )
 def test_what_a_run_can_end(rule: str, pipeline: str, named: str, run: RunReport, over: bool) -> None:  # noqa: FBT001
-    """Alerts of sources that it came to, and of the whole if it came to its end; numbers only if it read something."""
+    """Alerts of sources that are well, and of the whole if one is; numbers only if it read something."""
     alert = Alert("a", "dev", Finding(rule, pipeline, named), AT, AT)  # type: ignore[arg-type]
     assert seen(run).settles(alert) is over
 

@@ -281,3 +281,22 @@ def test_a_delivery_that_is_killed_at_any_moment_loses_nothing(tmp_path: Path, h
     assert len(ids) - 20 <= killed
     with ledger_of(tmp_path) as ledger:
         assert ledger.alerts.waiting("dev") == []
+
+
+def test_a_failure_ends_with_a_success_and_not_with_another_failure(tmp_path: Path, hook: Web) -> None:
+    """A file that is held back, then a destination that is locked, then all is well: two alerts, two ends, in that order."""
+    rig = rigged(tmp_path, f"alerts: {{channels: {{ops: {{url: {hook.url}}}}}}}\nlimits: {{lock_timeout_seconds: 0}}\n")
+    (tmp_path / "in" / "x.csv").write_text("nothing,that\n1,fits\n")
+    assert rig.run() == 3
+    (tmp_path / "in" / "x.csv").unlink()
+    rig.add_file("a.csv")
+    code = f"import duckdb; c = duckdb.connect({str(tmp_path / 'out.duckdb')!r}); print('held', flush=True); input()"
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        assert rig.run() == 4
+        holder.communicate("\n")
+    assert hook.told == [("raised", "orders.orders"), ("raised", "orders")]
+    assert rig.run() == 0
+    assert hook.told[2:] == [("resolved", "orders.orders"), ("resolved", "orders")]

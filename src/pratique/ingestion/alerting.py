@@ -127,7 +127,9 @@ class Alerting:
                 found.append(problem_finding(name, "", "", problem, self._danger(name)))
 
         def settles(alert: Alert) -> bool:
-            return alert.finding.code == "configuration" or alert.finding.pipeline not in names
+            found = alert.finding
+            in_a_file = found.code == "configuration" and not found.run_id and "where" in found.context
+            return in_a_file or found.pipeline not in names
 
         self._judge(Seen(tuple(found), settles))
         self.judge_promises(names)
@@ -135,12 +137,14 @@ class Alerting:
     def _late(self, promise: Promise) -> Iterator[Finding]:
         now = self._clock()
         opened = [alert for alert in self._ledger.alerts.latest(self._environment) if alert.told_at]
-        mine = [alert.finding for alert in opened if alert.finding.pipeline == promise.pipeline]
-        failing = any(found.rule in {"run_failed", "gate_failed"} for found in mine)
-        late = any((found.rule, found.code) == ("late", "success") for found in mine)
-        news = {"failing": failing and not late}
+        told = {alert.finding.rule for alert in opened if alert.finding.pipeline == promise.pipeline}
         return late_findings(
-            promise, self._last_success(promise), self._since(promise), self._loaded(promise), now, **news
+            promise,
+            self._last_success(promise),
+            self._since(promise),
+            self._loaded(promise),
+            now,
+            failing=bool(told & {"run_failed", "gate_failed"}) and "late" not in told,
         )
 
     def _loaded(self, promise: Promise) -> Callable[[str, Arrival], Iterable[Mapping[str, str]]]:
