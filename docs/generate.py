@@ -3,6 +3,7 @@
 import inspect
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -25,6 +26,14 @@ from pratique.specs.promises import OwnerSpec, PipelineExpectSpec, SourceExpectS
 from pratique.specs.settings import SettingsSpec
 
 REFERENCE = Path(__file__).resolve().parent / "reference"
+PUBLIC = {
+    "pratique.config_manager": ("ConfigManager",),
+    "pratique.ingestion": ("DataIngestionPipeline", "CSVDataSource", "DatabaseDataSource"),
+    "pratique.validation": ("SchemaValidator", "DataQualityChecker"),
+    "pratique.logging_config": ("LoggerSetup", "setup_pipeline_logger", "ErrorTracker"),
+    "pratique.monitoring": ("MetricsCollector", "PipelineMonitor"),
+    "pratique.testing": ("run_pipeline_tests", "TestReport"),
+}
 NOTE = "<!-- Made by docs/generate.py (`make fix`); do not edit. -->\n"
 
 
@@ -185,8 +194,11 @@ def settings_page() -> str:
             "`mysql://…`, `mariadb://…` or `sqlite://FILE`, with `user`, `password` (by reference only), `tls`",
             "(verify-full, verify-ca, require, prefer, disable; verify-full unless the server is on this machine),",
             "`tls_ca`, `tls_certificate`, `tls_key`, `connect_timeout_seconds` (10),",
-            "`statement_timeout_seconds` (3600). `alerts.channels.NAME` is `{url: …}`; its words: [alerts](alerts.md).",
-            "`${NAME}` and `${file:PATH}` in a value stand for a secret",
+            "`statement_timeout_seconds` (3600). REST APIs: `{url: https://…}` with `auth`, `headers`,",
+            "`concurrency` (8), `rate` (10/s), `timeout_seconds` (60, of a request), `connect_timeout_seconds` (10),",
+            "`retry_after_seconds_max` (900), `allowed_origins`, `allowed_networks`, `tls_ca`: see",
+            "[how to](../how-to/read-an-api.md). `alerts.channels.NAME` is `{url: …}`; its words:",
+            "[alerts](alerts.md). `${NAME}` and `${file:PATH}` in a value stand for a secret",
             "from the environment (or `.env`), or from a file; what they stand for is printed as `***`.\n",
         ]
     )
@@ -262,6 +274,64 @@ def pipeline_tests_page() -> str:
     return "\n".join(parts)
 
 
+class Annotation:
+    """A type as it is written in the source, without the quotes of a text."""
+
+    def __init__(self, text: object) -> None:
+        self.text = text
+
+    def __repr__(self) -> str:
+        return str(self.text)
+
+
+def signature(thing: Any, name: str) -> str:
+    """How a thing is called, on one line where it fits, else with a line for each parameter."""
+    found = inspect.signature(thing)
+    kept = [
+        item.replace(
+            annotation=item.annotation if item.annotation is item.empty else Annotation(item.annotation),
+            default=Annotation("…") if inspect.isfunction(item.default) else item.default,
+        )
+        for item in found.parameters.values()
+        if item.name != "self"
+    ]
+    found = found.replace(parameters=kept, return_annotation=Annotation(found.return_annotation or "None"))
+    line = f"{name}{found}"
+    if len(line) <= 100:  # noqa: PLR2004 - what fits the width of a page
+        return line
+    mark = next((item.name for item in found.parameters.values() if item.kind is item.KEYWORD_ONLY), None)
+    parts = [f"    {'*, ' if item.name == mark else ''}{item},\n" for item in found.parameters.values()]
+    return f"{name}(\n{''.join(parts)}) -> {found.return_annotation}"
+
+
+def documented(thing: Any, name: str, level: int) -> Iterator[str]:
+    """A heading, the signature and the docstring of a function or class; of a class then its public methods."""
+    yield f"{'#' * level} {name}\n"
+    yield f"```text\n{signature(thing, name)}\n```\n"
+    yield f"{inspect.getdoc(thing)}\n"
+    if not inspect.isclass(thing):
+        return
+    for own, member in vars(thing).items():
+        if own.startswith("_") or not inspect.getdoc(member):
+            continue
+        if isinstance(member, property):
+            yield f"**`{own}`** {inspect.getdoc(member)}\n"
+        elif isinstance(member, classmethod | staticmethod):
+            yield from documented(getattr(thing, own), own, level + 1)
+        elif inspect.isfunction(member):
+            yield from documented(member, own, level + 1)
+
+
+def python_page() -> str:
+    """Every public name with its signature and its docstring, which says first what it guarantees."""
+    parts = ["# Python\n", NOTE, "What may be imported, and stays. Everything else may move.\n"]
+    for module, names in PUBLIC.items():
+        parts.append(f"## {module}\n")
+        for name in names:
+            parts += documented(getattr(import_module(module), name), name, 3)
+    return "\n".join(parts)
+
+
 PAGES = {
     "alerts.md": alerts_page,
     "cli.md": cli_page,
@@ -271,6 +341,7 @@ PAGES = {
     "pipeline-tests.md": pipeline_tests_page,
     "metrics.md": metrics_page,
     "settings.md": settings_page,
+    "python.md": python_page,
 }
 
 

@@ -4,10 +4,12 @@ from pratique.ingestion.alerting import Delivered, channels_of, deliver_alerts
 from pratique.ingestion.pipeline import DataIngestionPipeline
 from pratique.ingestion.run import run_pipeline
 from pratique.ingestion.telling import current, replayed
+from pratique.sources.api_source import APIDataSource
 from pratique.sources.csv_source import CSVDataSource
 from pratique.sources.database_source import DatabaseDataSource
 
 __all__ = [
+    "APIDataSource",
     "CSVDataSource",
     "DataIngestionPipeline",
     "DatabaseDataSource",

@@ -156,6 +156,7 @@ def run_planned(
             Quarantine(state / "quarantine", ledger),
             _read_limits(limits),
             folder,
+            state / "landed",
             telling.bus.emit,
             handle.run_id if handle else uuid.uuid4().hex,
             handle.started_at if handle else datetime.now(UTC),
@@ -182,6 +183,10 @@ def _read_limits(limits: LimitsSpec) -> ReadLimits:
         files_per_load_max=limits.files_per_load_max,
         unpacked_bytes_max=limits.unpacked_bytes_max,
         expansion_max=limits.expansion_max,
+        response_bytes_max=limits.response_bytes_max,
+        pages_max=limits.pages_max,
+        read_seconds_max=limits.read_seconds_max,
+        landed_hours_max=limits.landed_hours_max,
     )
 
 

@@ -18,10 +18,18 @@ Text = Annotated[str, Field(min_length=1)]
 
 NOTICED_WORDS: Final = frozenset({"schedule"})  # not served yet, but the rows are right without them
 PIPELINE_WORDS: Final = frozenset({"together"})  # not served yet, and the result would be wrong without them
-SOURCE_WORDS: Final = frozenset({"get", "params", "paginate", "records", "unit", "tables"})
+SOURCE_WORDS: Final = frozenset({"unit", "tables"})
 DATABASE_TYPES: Final = frozenset({"postgres", "mysql", "sqlite"})
-DATABASE_WORDS: Final = frozenset({"cursor", "filter", "query", "columns"})  # served where a database is read
-FILE_WORDS: Final = frozenset({"path", "format", "on_new_version", "overrides"})  # mean nothing there
+_FILE_WORDS: Final = frozenset({"path", "format", "on_new_version", "overrides"})
+_DATABASE_WORDS: Final = frozenset({"query", "columns"})
+_API_WORDS: Final = frozenset({"get", "post", "params", "body", "paginate", "records", "parent"})
+# Words of other types, by the type of source for which they mean nothing.
+STRANGE_WORDS: Final[dict[str, frozenset[str]]] = {
+    "files": _DATABASE_WORDS | _API_WORDS | {"cursor", "filter"},
+    "api": _FILE_WORDS | _DATABASE_WORDS,
+    "python": frozenset(),  # which is not served itself
+    **dict.fromkeys(DATABASE_TYPES, _FILE_WORDS | _API_WORDS),
+}
 DESTINATION_WORDS: Final = frozenset({"delete", "children"})
 
 
@@ -68,6 +76,30 @@ class CursorSpec(Spec):
     lookback: Annotated[Any, BeforeValidator(_lookback, json_schema_input_type=str | int)] = None
 
 
+def _paginate(value: Any) -> Any:
+    """`page`, `offset` or `link_header` alone is the usual name of the parameter or relation."""
+    usual = {"page": "page", "offset": "offset", "link_header": "next"}
+    return {value: usual[value]} if isinstance(value, str) and value in usual else value
+
+
+class PaginateSpec(Spec):
+    """How one page of an API leads to the next: one of the first six words."""
+
+    next: Text | None = None
+    link_header: Text | None = None
+    next_page_header: Text | None = None
+    cursor: Text | None = None
+    page: Text | None = None
+    offset: Text | None = None
+    param: Text | None = None
+    in_: Literal["query", "body"] | None = Field(None, alias="in")
+    first: Annotated[int, Field(ge=0)] | None = None
+    size: Annotated[int, Field(ge=1)] | None = None
+    size_param: Text | None = None
+    total: Text | None = None
+    pages: Text | None = None
+
+
 class SourceSpec(Spec):
     """One source with its schema and its table."""
 
@@ -88,10 +120,15 @@ class SourceSpec(Spec):
     cursor: CursorSpec | None = None
     filter: Text | None = None
     expect: SourceExpectSpec | None = None
-    get: Any = None
-    params: Any = None
-    paginate: Any = None
-    records: Any = None
+    get: Text | None = None
+    post: Text | None = None
+    params: dict[str, str | int | float | bool | list[str | int | float | bool]] | None = None
+    body: Free | None = None
+    paginate: Annotated[
+        PaginateSpec | None, BeforeValidator(_paginate, json_schema_input_type=PaginateSpec | str | None)
+    ] = None
+    records: Text | None = None
+    parent: Name | None = None
     unit: Any = None
     tables: Any = None
 

@@ -11,13 +11,11 @@ from pratique.expectations import Promise
 from pratique.mistakes import Mistake, Mistakes
 from pratique.specs.base import Spec, parse
 from pratique.specs.pipeline import (
-    DATABASE_TYPES,
-    DATABASE_WORDS,
     DESTINATION_WORDS,
-    FILE_WORDS,
     NOTICED_WORDS,
     PIPELINE_WORDS,
     SOURCE_WORDS,
+    STRANGE_WORDS,
     PipelineSpec,
     SourceSpec,
 )
@@ -68,8 +66,8 @@ def read_pipeline(name: str, document: Document, found: Mistakes) -> PipelineFil
 def _later(spec: PipelineSpec, document: Document) -> Iterator[Mistake]:
     """Words without whose feature the result would be wrong."""
     for name, source in spec.sources.items():
-        if source.type not in {"files", *DATABASE_TYPES}:
-            message, served = f"sources.{name}: type {source.type} is not served yet", "files, postgres, mysql, sqlite"
+        if source.type == "python":
+            message, served = f"sources.{name}: type python is not served yet", "files, api, postgres, mysql, sqlite"
             yield Mistake(document.where(("sources", name, "type")), message, f"served: {served}", "not-served")
         yield from _refused(source, SOURCE_WORDS, ("sources", name), document)
         yield from _strange(name, source, document)
@@ -79,13 +77,11 @@ def _later(spec: PipelineSpec, document: Document) -> Iterator[Mistake]:
 
 def _strange(name: str, source: SourceSpec, document: Document) -> Iterator[Mistake]:
     """Words that belong to another type of source."""
-    database = source.type in DATABASE_TYPES
-    for word in sorted(FILE_WORDS if database else DATABASE_WORDS):
+    for word in sorted(STRANGE_WORDS[source.type]):
         if getattr(source, word):
-            what = f"for type {source.type}" if database or source.type == "files" else "yet"
             hint = "a filter of rows stands in the schema" if word == "filter" else "leave it out, or change the type"
             place = document.key_where(("sources", name, word))
-            yield Mistake(place, f"sources.{name}.{word} is not served {what}", hint, "not-served")
+            yield Mistake(place, f"sources.{name}.{word} is not served for type {source.type}", hint, "not-served")
 
 
 def _refused(spec: Spec, words: frozenset[str], path: KeyPath, document: Document) -> Iterator[Mistake]:

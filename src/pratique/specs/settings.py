@@ -42,6 +42,10 @@ class LimitsSpec(Spec):
     files_per_load_max: int = Field(1000, ge=1)
     unpacked_bytes_max: int = Field(20 * 1024**3, ge=1)
     expansion_max: int = Field(200, ge=1)
+    response_bytes_max: int = Field(32 * 1024**2, ge=1024)
+    pages_max: int = Field(100_000, ge=1)
+    read_seconds_max: float = Field(21_600, gt=0)
+    landed_hours_max: float = Field(24, ge=0)
     records_in_memory_max: int = Field(1_000_000, ge=1)
 
 
