@@ -218,6 +218,17 @@ def flood(_: Request) -> Any:
     return work
 
 
+def heads(_: Request) -> Any:
+    """Header lines without end, as fast as they go."""
+
+    def work(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\n")
+        while True:
+            connection.sendall(b"X-Y: z\r\n" * 10_000)
+
+    return work
+
+
 REFUSED = {
     "a page to log in": (html, r'it is not JSON: Expecting value at character 1: "<html><body>Please log in\x1b[2J</body></html>"'),
     "an empty body": (lambda _: answer(b""), "answers 200 with an empty body"),
