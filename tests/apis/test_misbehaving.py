@@ -90,6 +90,17 @@ def slow_head(_: Request) -> Any:
     return work
 
 
+def heads(_: Request) -> Any:
+    """Header lines without end, as fast as they go."""
+
+    def work(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\n")
+        while True:
+            connection.sendall(b"X-Y: z\r\n" * 10_000)
+
+    return work
+
+
 PASSING = {
     "503": lambda _: answer(b"", "503 Busy"),
     "500, 502, 504": lambda _: answer(b"oops", "502 Bad Gateway"),
@@ -106,6 +117,7 @@ PASSING = {
     "silence": silence,
     "slow bytes": drops,
     "slow header": slow_head,
+    "a flood of header lines": heads,
     "no HTTP": lambda _: lambda connection: connection.sendall(b"SSH-2.0-OpenSSH_9.6\r\n"),
 }  # fmt: skip
 
@@ -176,7 +188,7 @@ def test_a_pause_holds_for_every_request(crm: Crm) -> None:
     assert not [at for _, at in times if refused + 0.3 < at < refused + 1.8]
 
 
-@pytest.mark.parametrize("name", ["503", "silence", "slow bytes", "slow header", "reset"])
+@pytest.mark.parametrize("name", ["503", "silence", "slow bytes", "slow header", "a flood of header lines", "reset"])
 def test_what_does_not_pass_ends_within_the_limits(crm: Crm, name: str) -> None:
     """Three retries, then exit 3 as something that may pass later; pages before are kept, and not asked for again."""
     bad, broken = PASSING[name], [True]
@@ -214,17 +226,6 @@ def flood(_: Request) -> Any:
         connection.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n[")
         while True:
             connection.sendall(b" " * (1 << 20))
-
-    return work
-
-
-def heads(_: Request) -> Any:
-    """Header lines without end, as fast as they go."""
-
-    def work(connection: socket.socket) -> None:
-        connection.sendall(b"HTTP/1.1 200 OK\r\n")
-        while True:
-            connection.sendall(b"X-Y: z\r\n" * 10_000)
 
     return work
 
