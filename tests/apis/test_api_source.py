@@ -25,6 +25,7 @@ from pratique.project import Project
 from pratique.quarantine import Quarantine
 from pratique.sources import open_source
 from pratique.sources.api import cursor
+from pratique.sources.api.client import linked
 
 
 def contacts(first: int, behind: int) -> list[dict[str, object]]:
@@ -64,6 +65,12 @@ def by_number_header(request: Request) -> bytes:
     return answer({"data": paged(request)}, headers={"X-Next-Page": str(page + 1) if page < 8 else ""})
 
 
+def by_url_header(request: Request) -> bytes:
+    """The next page's URL stands in a header, as Kinto does it."""
+    data, after = chained(request, "_token")
+    return answer({"data": data}, headers={"Next-Page": f"/contacts?_token={after}"} if after else {})
+
+
 def by_cursor(request: Request) -> bytes:
     """The next page's cursor stands in the page, as a number beyond 64 bits."""
     first = int(request.query.get("cursor") or 10**30) - 10**30
@@ -76,6 +83,7 @@ STYLES = {
     "link_header": (by_header, "link_header: next", 8),
     "short link_header": (by_header, None, 8),
     "next_page_header": (by_number_header, "next_page_header: X-Next-Page", 8),
+    "next_page_header, a URL": (by_url_header, "next_page_header: Next-Page", 8),
     "cursor": (by_cursor, "cursor: meta.next", 8),
     "page": (lambda request: answer({"data": paged(request)}), "page: page", 9),
     "page, told": (lambda request: answer({"pages": 8, "data": paged(request)}), "page: page, pages: pages", 8),
@@ -465,3 +473,19 @@ def ordered(kind: str, text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+@pytest.mark.parametrize(
+    ("header", "url"),
+    [
+        ("<?p=2>; rel=next", "?p=2"),
+        ('<?p=2>; title="a, <b>; rel=x"; REL="Prev Next"', "?p=2"),
+        ('<?p=1>; rel="first", <?a=1,2&p=%2B> ; rel = "next"', "?a=1,2&p=%2B"),
+        ('<?p=1>; rel="first"', ""),
+        ('<?p=2>; rel="next-year"', ""),
+        ("", ""),
+    ],
+)
+def test_a_link_is_found_however_it_is_written(header: str, url: str) -> None:
+    """Relations are told apart as RFC 8288 says: a next page that is not seen would be lost."""
+    assert linked(header, "next") == url

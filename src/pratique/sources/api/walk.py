@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from pratique.apis import ApiInput, Paging
 from pratique.errors import SourceError
-from pratique.sources.api.client import Answer, Client, head, joined, shown
+from pratique.sources.api.client import Answer, Client, head, joined, linked, shown
 from pratique.sources.api.pages import Counted, counted, exact
 from pratique.sources.api.reading import Page, Reading
 from pratique.sources.api.requests import Ask, request
@@ -82,7 +82,7 @@ class Walk:
     def _chained_ask(self, stretch: int, paging: Paging | None, after: str | None) -> Ask:
         if paging is None or after is None:
             return self._ask(stretch)
-        if paging.style in {"next", "link_header"}:
+        if after.startswith(("http://", "https://")) and paging.style != "cursor":
             return replace(self._ask(stretch), url=after, params=())
         return self._ask(stretch, paging, after)
 
@@ -219,25 +219,30 @@ class Walk:
         """What leads to the next page: a URL that may be asked, or a text; None at the end."""
         if paging is None or paging.style in {"page", "offset"}:
             return None
-        if paging.style == "next_page_header":
-            return answer.headers.get(paging.where, "").strip() or None
         if paging.style == "cursor":
             assert paging.path is not None  # noqa: S101 - the style has one
             return exact(answer.body, paging.path)
-        if paging.style == "link_header":
-            url = answer.links.get(paging.where)
-        else:
-            assert paging.path is not None  # noqa: S101 - the style has one
-            value = paging.path.one(found.value)
-            if value is not None and not isinstance(value, str):
-                raise SourceError(
-                    f"the next page at {paging.where!r} is no URL", hint="is it a cursor? paginate: {cursor: …}"
-                )
-            url = joined(answer.url, value) if value else None
-        if url is None:
+        told = self._told_next(answer, found, paging)
+        if paging.style == "next_page_header" and not told.startswith(("http://", "https://", "/")):
+            return told or None
+        if not told:
             return None
+        url = joined(answer.url, told)
         self.client.check(url, "the next page", came_from=answer.url)
         return self._without_key(url)
+
+    def _told_next(self, answer: Answer, found: Counted, paging: Paging) -> str:
+        """What an answer says of the next page; empty at the end."""
+        if paging.style == "next_page_header":
+            return answer.headers.get(paging.where, "").strip()
+        if paging.style == "link_header":
+            return linked(answer.link, paging.where)
+        assert paging.path is not None  # noqa: S101 - the style has one
+        value = paging.path.one(found.value)
+        if value is not None and not isinstance(value, str):
+            told = f"the next page at {paging.where!r} is no URL"
+            raise SourceError(told, hint="is it a cursor? paginate: {cursor: …}")
+        return value or ""
 
     def _without_key(self, url: str) -> str:
         """A URL without our key, which is put on it again when it is asked: it stands on no disk."""
