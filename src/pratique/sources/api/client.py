@@ -46,8 +46,10 @@ _REFUSALS: Final = {
     403: "check the rights of these credentials",
     404: "check the url of the connection, and the path",
 }
-_LINK: Final = re.compile(r"<([^<>]*)>((?:\s*;\s*[^\s,;=]+\s*(?:=\s*(?:\"[^\"]*\"|[^\s,;\"]*))?)*)")
-_PARAMETER: Final = re.compile(r";\s*([^\s,;=]+)\s*(?:=\s*(?:\"([^\"]*)\"|([^\s,;\"]*)))?")
+# Possessive throughout: no header, however long, makes it go back.
+_VALUE: Final = r'(?:=\s*+(?:"([^"]*+)"|([^\s,;"]*+)))?+'
+_PARAMETER: Final = re.compile(r";\s*+([^\s,;=]++)\s*+" + _VALUE)
+_LINK: Final = re.compile(r"<([^<>]*+)>((?:\s*+;\s*+[^\s,;=]++\s*+" + _VALUE.replace("([", "(?:[") + ")*+)")
 _NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
 
 
