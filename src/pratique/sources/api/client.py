@@ -328,6 +328,10 @@ class Client:
             ) from error
         except zlib.error as error:
             raise SourceUnreachableError(f"{shown(url)} answers with a damaged packing", hint=_LATER) from error
+        except aiohttp.InvalidURL as error:
+            raise SourceError(
+                f"{shown(url)} is no URL that can be asked", hint="correct the url, or the path"
+            ) from error
         except ValueError as error:  # what the library makes of a URL or a header that is none
             raise SourceError(f"{shown(url)} cannot be asked, or answers no HTTP", hint="correct the path") from error
         except (aiohttp.ClientError, OSError) as error:
