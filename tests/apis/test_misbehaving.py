@@ -202,6 +202,7 @@ def test_what_does_not_pass_ends_within_the_limits(crm: Crm, name: str) -> None:
     problem = crm.problem()
     assert time.monotonic() - began < 15
     assert (problem["code"], problem["message"].startswith("page 2: ")) == ("source_unreachable", True)
+    assert problem["message"].endswith(", tried again 3 times")
     assert server.asked() == ["1", "2", "2", "2", "2"] or name == "reset"
     asked = len(server.requests)
     broken.clear()

@@ -118,7 +118,11 @@ class Client:
                 told = f"{error.message}; {self.retries} requests of this run were tried again, no more are"
                 raise SourceError(told, hint="see how the API is; the next run goes on from here") from error
 
-        return await retried_async(once)
+        try:
+            return await retried_async(once)
+        except SourceUnreachableError as error:
+            told = f"{error.message}, tried again {tried - 1} times"
+            raise SourceUnreachableError(told, hint=error.hint, facts=error.facts) from error
 
     async def _authorised(self, ask: Ask) -> Answer:
         """With credentials; once more with a new token where the one in hand is no longer accepted."""
