@@ -63,7 +63,7 @@ WORDS: Final[dict[str, dict[str, str]]] = {
     "PaginateSpec": {
         "next": "where the next page's URL stands in a page, such as paging.next",
         "link_header": "the relation of the next page's URL in the Link header, as a rule next",
-        "next_page_header": "the header that holds the next page's number, such as X-Next-Page",
+        "next_page_header": "the header that holds the next page's number or URL, such as X-Next-Page",
         "cursor": "where the cursor of the next page stands in a page; it is sent as `param`",
         "page": "the parameter that is the page's number",
         "offset": "the parameter that is the number of records before the page",

@@ -76,6 +76,18 @@ class CursorSpec(Spec):
     lookback: Annotated[Any, BeforeValidator(_lookback, json_schema_input_type=str | int)] = None
 
 
+def _parameter(value: Any) -> Any:
+    """One value, or a list of them: the parameter is then sent several times."""
+    values = value if isinstance(value, list) else [value]
+    if not all(isinstance(item, str | int | float | bool) for item in values):
+        raise ValueError("expected a text, a number, true or false, or a list of them", "such as 10, active or [a, b]")
+    return value
+
+
+_One = str | int | float | bool
+Parameter = Annotated[Any, BeforeValidator(_parameter, json_schema_input_type=_One | list[_One])]
+
+
 def _paginate(value: Any) -> Any:
     """`page`, `offset` or `link_header` alone is the usual name of the parameter or relation."""
     usual = {"page": "page", "offset": "offset", "link_header": "next"}
@@ -122,7 +134,7 @@ class SourceSpec(Spec):
     expect: SourceExpectSpec | None = None
     get: Text | None = None
     post: Text | None = None
-    params: dict[str, str | int | float | bool | list[str | int | float | bool]] | None = None
+    params: dict[str, Parameter] | None = None
     body: Free | None = None
     paginate: Annotated[
         PaginateSpec | None, BeforeValidator(_paginate, json_schema_input_type=PaginateSpec | str | None)
