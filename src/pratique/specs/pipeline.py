@@ -23,12 +23,13 @@ DATABASE_TYPES: Final = frozenset({"postgres", "mysql", "sqlite"})
 _FILE_WORDS: Final = frozenset({"path", "format", "on_new_version", "overrides"})
 _DATABASE_WORDS: Final = frozenset({"query", "columns"})
 _API_WORDS: Final = frozenset({"get", "post", "params", "body", "paginate", "records", "parent"})
+_PROGRAM_WORDS: Final = frozenset({"use"})
 # Words of other types, by the type of source for which they mean nothing.
 STRANGE_WORDS: Final[dict[str, frozenset[str]]] = {
-    "files": _DATABASE_WORDS | _API_WORDS | {"cursor", "filter"},
-    "api": _FILE_WORDS | _DATABASE_WORDS,
-    "python": frozenset(),  # which is not served itself
-    **dict.fromkeys(DATABASE_TYPES, _FILE_WORDS | _API_WORDS),
+    "files": _DATABASE_WORDS | _API_WORDS | _PROGRAM_WORDS | {"cursor", "filter"},
+    "api": _FILE_WORDS | _DATABASE_WORDS | _PROGRAM_WORDS,
+    "python": _FILE_WORDS | _DATABASE_WORDS | _API_WORDS,
+    **dict.fromkeys(DATABASE_TYPES, _FILE_WORDS | _API_WORDS | _PROGRAM_WORDS),
 }
 DESTINATION_WORDS: Final = frozenset({"delete", "children"})
 
@@ -117,6 +118,7 @@ class SourceSpec(Spec):
 
     type: SourceType = "files"
     connection: Name | None = None
+    use: Text | None = None
     path: Text | None = None
     format: Literal["csv", "jsonl", "json", "excel", "parquet"] | None = None
     schema_: Text | None = Field(None, alias="schema")
