@@ -6,41 +6,31 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, NoReturn, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, TypeVar, cast
 
+from pratique.apis import ApiInput
+from pratique.asking import asked_of, check_cursor, check_parent
 from pratique.config_manager import ConfigManager
 from pratique.databases import DatabaseInput
 from pratique.documents import KeyPath
 from pratique.errors import ConfigurationError
+from pratique.inputs import FORMATS, CloudInput, FileFormat, PythonInput, is_served_later, suffix_of
 from pratique.mistakes import Code, Mistake, Mistakes, refuse
 from pratique.model import LINEAGE_COLUMNS, Disposition
 from pratique.references import SchemaOf, check_reference, parent_of
 from pratique.schema import Dialect, Schema
 
 if TYPE_CHECKING:
+    from pratique.specs.base import Where
     from pratique.specs.pipeline import SourceSpec
     from pratique.specs.pipeline_files import PipelineFile
 
 OnNewVersion = Literal["replace", "merge", "append", "refuse"]
-FileFormat = Literal["csv", "jsonl", "json", "excel", "parquet"]
-
-_FORMATS: Final[Mapping[str, FileFormat]] = {
-    ".csv": "csv",
-    ".tsv": "csv",
-    ".txt": "csv",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".json": "json",
-    ".xlsx": "excel",
-    ".xlsm": "excel",
-    ".parquet": "parquet",
-}
-_LATER_SUFFIXES: Final = frozenset({".xz", ".xls", ".xlsb", ".ods"})
-_PACKINGS: Final = frozenset({".gz", ".zst", ".bz2", ".zip"})
 CAPTURE: Final = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)(?::[^{}]*)?\}")
 _TABLE: Final = re.compile(r"\w[\w-]*(\.\w[\w-]*)?")
 _LATEST: Final = re.compile(r"latest\(\s*([^()]+?)\s*\)")
 _WRITING: Final = ("destination", "write", "lineage")
+_GIVEN: Final[Mapping[bool, FileFormat]] = {True: "jsonl", False: "csv"}  # the form of what a test gives in its place
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +38,7 @@ class SourcePlan:
     """One source, resolved: what is read, by which schema, and how it is written into which table."""
 
     name: str
-    path: str  # of files; of a database the name of the table, or `query`
+    path: str  # of files; of a database the name of the table, or `query`; of an API the path that is asked
     base: Path
     format: FileFormat
     schema: Schema
@@ -61,11 +51,16 @@ class SourcePlan:
     parents: tuple[str, ...]  # sources of this pipeline that must be loaded first
     reference_tables: Mapping[str, str]  # schema that a reference names -> its table
     database: DatabaseInput | None = None
+    python: PythonInput | None = None
+    cloud: CloudInput | None = None
+    api: ApiInput | None = None
 
     @property
     def type(self) -> str:
         """The word of the language for this kind of source."""
-        return self.database.server.kind if self.database else "files"
+        if self.api:
+            return "api"
+        return self.database.server.kind if self.database else "python" if self.python else "files"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,21 +87,6 @@ class Pipeline:
 
 
 _T = TypeVar("_T")
-
-
-def format_of(path: str) -> FileFormat | None:
-    """The format that the suffix of a path says, perhaps under that of a packing; None if it says none."""
-    return _FORMATS.get(_suffix(path))
-
-
-def is_served_later(path: str) -> bool:
-    """Whether the suffix of a path says a format or a packing that is not read yet."""
-    return _suffix(path) in _LATER_SUFFIXES
-
-
-def _suffix(path: str) -> str:
-    suffix = Path(path).suffix.lower()
-    return Path(path).with_suffix("").suffix.lower() if suffix in _PACKINGS else suffix  # `orders.csv.gz` is CSV
 
 
 class Planner:
@@ -170,13 +150,8 @@ class Planner:
     def _connection(self, name: str, path: KeyPath, served: tuple[str, ...]) -> tuple[str, Path]:
         from pratique.specs.connections import local_path  # noqa: PLC0415 - pydantic
 
-        config = self._config
-        connection = config.connection(name, self._document.where(path))
-
-        def where(path: KeyPath, key: bool = False) -> str:  # noqa: FBT001, FBT002 - see specs.base.Where
-            return config.where(("connections", name, *path), key)
-
-        return local_path(connection, served, config.root, where)
+        connection, where = self._named(name, path)
+        return local_path(connection, served, self._config.root, where)
 
     def _destination(self) -> DestinationPlan:
         name = self._spec.destination.connection
@@ -190,7 +165,7 @@ class Planner:
 
     def _source(self, name: str, spec: SourceSpec) -> SourcePlan | None:
         at: KeyPath = ("sources", name)
-        schema, reads_files = None, spec.type == "files"
+        schema, reads_files, connected = None, spec.type == "files", "connections"
         reference = spec.schema_ if reads_files else spec.schema_ or name
         if reference is not None:
             own = Mistakes()
@@ -198,19 +173,25 @@ class Planner:
             self._found.add(own)
             self._unsound |= {schema.name} if schema and own.errors else set()
         self._step(at, lambda: self._complete(name, spec), None)
-        database = None if reads_files else self._step(at, lambda: self._database(name, spec), None, "connections")
-        path = database.name if database else spec.path
+        asked = self._step(at, lambda: asked_of(self._config, name, spec, self._document), None, connected)
+        database = asked if isinstance(asked, DatabaseInput) else None
+        api = asked if isinstance(asked, ApiInput) else None
+        python = asked if isinstance(asked, PythonInput) else None
+        nowhere: tuple[Path, CloudInput | None, str | None] = (self._config.root, None, spec.path)
+        base, cloud, path = self._step(at, lambda: self._files(name, spec), nowhere, connected)
+        path = asked.name.lstrip("/") if asked else path
+        captured = "".join(f"{{{place}}}" for place in api.captured) if api else path or ""
         if schema is None or path is None:
             return None
         read, whole = schema, schema
         leans_on = (*_WRITING, f"schema {read.name}")
         write = spec.write or self._spec.write or self._spec.destination.write or "append"
-        own_table = spec.table if reads_files else None
-        self._step(at, lambda: self._check_captures(name, path, read), None, *leans_on)
+        own_table = None if database else spec.table
+        self._step(at, lambda: self._check_captures(name, captured, read), None, *leans_on)
         merged = spec.on_new_version == "merge"
         self._step(at, lambda: _check_stored_keys(name, read, write, merged=merged), None, *leans_on)
-        if database:
-            self._step(at, lambda: self._check_cursor(name, database, whole, write), None, *leans_on)
+        if asked:
+            self._step(at, lambda: check_cursor(name, asked, whole, write, self._document), None, *leans_on)
             read = self._step(at, lambda: self._filtered(name, spec.filter, whole), whole, *leans_on)
         share = (
             spec.quarantine.max_share,
@@ -220,8 +201,8 @@ class Planner:
         return SourcePlan(
             name=name,
             path=path,
-            base=self._step(at, lambda: self._base(name, spec, path), self._config.root, "connections"),
-            format=self._step(at, lambda: self._format(name, spec, path), "csv") if reads_files else "csv",
+            base=base,
+            format=self._step(at, lambda: self._format(name, spec, path), "csv") if reads_files else _GIVEN[bool(api)],
             schema=read,
             table=self._step(at, lambda: self._table(own_table, read.name, (*at, "table")), read.name, *_WRITING),
             write=write,
@@ -232,12 +213,17 @@ class Planner:
             parents=(),
             reference_tables={},
             database=database,
+            python=python,
+            cloud=cloud,
+            api=api,
         )
 
     def _complete(self, name: str, spec: SourceSpec) -> None:
         where = self._document.where(("sources", name))
         words: dict[str, str | None] = {"path": spec.path, "schema": spec.schema_}
-        if spec.type != "files":
+        if spec.type == "python":
+            words = {"use": spec.use}
+        elif spec.type != "files":
             words = {"connection": spec.connection}
         refuse(
             Mistake(where, f"sources.{name}: {word} is missing", f"add {word}: …", "missing-key")
@@ -245,41 +231,28 @@ class Planner:
             if value is None
         )
 
-    def _base(self, name: str, spec: SourceSpec, path: str) -> Path:
-        """The folder from which a source's path counts."""
+    def _files(self, name: str, spec: SourceSpec) -> tuple[Path, CloudInput | None, str | None]:
+        """The folder or the bucket from which a source's path counts, and the path there."""
+        from pratique.specs.clouds import cloud_input, cloud_of_path, leads_into_a_cloud  # noqa: PLC0415 - pydantic
+
+        at, root = ("sources", name), self._config.root
         if spec.type != "files":
-            return self._config.root
-        if spec.connection is not None:
-            return self._connection(spec.connection, ("sources", name, "connection"), ("file", "files"))[1]
-        if "://" in path:
-            message = f"sources.{name}: a path of a cloud is not served yet"
-            self._fail(message, ("sources", name, "path"), "served: paths of this machine", "not-served")
-        return self._config.root
+            return root, None, spec.path
+        if spec.connection is None:
+            return root, *cloud_of_path(spec.path, self._document.where((*at, "path")))
+        connection, where = self._named(spec.connection, (*at, "connection"))
+        if leads_into_a_cloud(connection.get("url")):
+            return root, cloud_input(connection, where), spec.path
+        return self._connection(spec.connection, (*at, "connection"), ("file", "files"))[1], None, spec.path
 
-    def _database(self, name: str, spec: SourceSpec) -> DatabaseInput | None:
-        """What a source asks of its database."""
-        from pratique.specs.databases import database_input, server  # noqa: PLC0415 - pydantic
-
-        if spec.connection is None or spec.type not in {"postgres", "mysql", "sqlite"}:
-            return None
-        config, at = self._config, ("sources", name)
-        found = config.connection(spec.connection, self._document.where((*at, "connection")))
-        place: KeyPath = ("connections", spec.connection)
+    def _named(self, name: str, path: KeyPath) -> tuple[dict[str, Any], Where]:
+        """A connection of the settings, and where its values stand."""
+        config = self._config
 
         def where(path: KeyPath, key: bool = False) -> str:  # noqa: FBT001, FBT002 - see specs.base.Where
-            return config.where((*place, *path), key)
+            return config.where(("connections", name, *path), key)
 
-        there = server(spec.connection, found, spec.type, config.root, where)
-        return database_input(name, spec, there, lambda key: self._document.where((*at, *key)))
-
-    def _check_cursor(self, name: str, asked: DatabaseInput, schema: Schema, write: Disposition) -> None:
-        path: KeyPath = ("sources", name, "cursor")
-        if asked.cursor and write == "replace":
-            hint = "write cursor: null to read all rows each time, or write: merge"
-            self._fail(f"sources.{name}: write: replace would keep the new rows only", path, hint)
-        if asked.cursor and asked.cursor.lookback and not schema.primary_key:
-            message = f"sources.{name}: a look-back reads rows again, and schema {schema.name} has no key to tell them"
-            self._fail(message, (*path, "lookback"), "give the schema a primaryKey, or remove lookback")
+        return config.connection(name, self._document.where(path)), where
 
     def _filtered(self, name: str, text: str | None, schema: Schema) -> Schema:
         """The schema with the filter of the source beside its own."""
@@ -309,19 +282,19 @@ class Planner:
                 )
 
     def _format(self, name: str, spec: SourceSpec, path: str) -> FileFormat:
-        suffix = _suffix(path)
-        if suffix in _LATER_SUFFIXES:
-            served = ", ".join(sorted(_FORMATS))
+        suffix = suffix_of(path)
+        if is_served_later(path):
+            served = ", ".join(sorted(FORMATS))
             message = f"sources.{name}: {suffix} files are not served yet"
             self._fail(message, ("sources", name, "path"), f"served: {served}", "not-served")
         if spec.format is not None:
             return spec.format
-        if suffix not in _FORMATS:
+        if suffix not in FORMATS:
             message = f"sources.{name}: the path does not say which format its files have"
             self._fail(
                 message, ("sources", name, "path"), "add format: csv, jsonl, json, excel or parquet", "missing-key"
             )
-        return _FORMATS[suffix]
+        return FORMATS[suffix]
 
     def _table(self, written: str | None, schema: str, path: KeyPath) -> str:
         """The table of a source: its own, the destination's, or the schema's name; under `dataset` if there is one."""
@@ -462,7 +435,21 @@ class Planner:
                     check_reference(plan.schema, parent, reference)
             tables[reference.parent] = siblings[0].table if siblings else self._parent_table(parent)
             parents += [other.name for other in siblings if other is not plan and other.name not in parents]
-        return replace(plan, parents=tuple(parents), reference_tables=tables)
+        plan = replace(plan, parents=tuple(parents), reference_tables=tables)
+        return self._driven(plan, plans) if plan.api and plan.api.parent else plan
+
+    def _driven(self, plan: SourcePlan, plans: list[SourcePlan]) -> SourcePlan:
+        """The plan of a source that is asked for each row of another one: after it, by its table."""
+        api, found = plan.api, self._found
+        assert api is not None and api.parent is not None  # noqa: S101, PT018 - asked before
+        parent = next((other for other in plans if other.name == api.parent.source != plan.name), None)
+        with found.caught():
+            if parent is not None or api.parent.source not in self._spec.sources or api.parent.source == plan.name:
+                check_parent(plan.name, api, parent.schema if parent else None, self._document)
+        if parent is None:
+            return plan
+        driven = replace(api, parent=replace(api.parent, table=parent.table))
+        return replace(plan, api=driven, parents=tuple(dict.fromkeys((*plan.parents, parent.name))))
 
     def _parent_table(self, parent: Schema) -> str:
         """Where a schema's table is if no source of this pipeline writes it."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, unquote
 
 from pratique.errors import ConfigurationError
 from pratique.mistakes import Mistakes, mistakes_of
@@ -129,7 +129,8 @@ def remembered(text: str) -> str:
 
 def _written_otherwise(text: str) -> Iterator[str]:
     """How a secret is written where it cannot stand as it is."""
-    yield from (quote(text), quote(text, safe=""), quote_plus(text), json.dumps(text)[1:-1])
+    forms = (quote(text), quote(text, safe=""), quote_plus(text), unquote(text), json.dumps(text)[1:-1])
+    yield from (form for form in forms if len(form) >= _HIDDEN_CHARACTERS_MIN)
     data = text.encode("utf-8", "surrogateescape")
     for before in range(3):  # bytes of a group of three that are not its own, as in `user:secret`
         encoded = base64.b64encode(bytes(before) + data).decode().rstrip("=")

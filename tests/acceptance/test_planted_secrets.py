@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import quote, quote_plus
 
 import pytest
-from receivers import receiver
+from collectors import receiver
 
 from pratique.config_manager import ConfigManager
 from pratique.logging_config import ErrorTracker, LoggerSetup

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from collectors import receiver, waited
 from project import SECRET, make_project, pratique
 from published_types import faults
-from receivers import receiver, waited
 
 SETTINGS = """
 monitoring: {openlineage: {file: lineage.jsonl, timeout_seconds: 1}}

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from collectors import receiver, waited
 from project import make_project, pratique
 from prometheus_client.parser import text_string_to_metric_families
-from receivers import receiver, waited
 
 from pratique.measures import BUCKETS, METRICS
 

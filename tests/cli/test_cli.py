@@ -267,6 +267,7 @@ def test_runs_are_listed_and_shown(project: Path) -> None:
     assert listed[1].split()[:3] == [run_of(project), "shop", "dev"]
     assert listed[1].split()[-3:] == ["done", "8", "12"]
     text = pratique("runs", "show", run_of(project), "--project", project).stdout
+    assert pratique("runs", "show", "--project", project).stdout == text  # the latest one
     assert "20 =" in text
     assert "Q1  12  sales.amount.type" in text
 
@@ -274,6 +275,9 @@ def test_runs_are_listed_and_shown(project: Path) -> None:
 def test_no_runs_say_how_to_begin(tmp_path: Path) -> None:
     """An empty ledger names the command that fills it."""
     assert "pratique run" in pratique("runs", "--project", tmp_path).stdout
+    shown = pratique("runs", "show", "--project", tmp_path)
+    assert shown.exit_code == 2
+    assert "pratique run" in shown.stderr
 
 
 def test_a_project_without_pipelines_says_so(tmp_path: Path) -> None:

@@ -68,6 +68,7 @@ def engine(paths, temporary):
         ("allow_community_extensions", "false"),
         ("python_enable_replacements", "false"),
         ("enable_external_access", "false"),
+        ("allowed_configs", "['preserve_insertion_order']"),
         ("lock_configuration", "true"),
     ):
         connection.execute(f"SET {name} = {value}")

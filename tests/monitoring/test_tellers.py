@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from receivers import Receiver, receiver
+from collectors import Receiver, receiver
 
 from pratique.events import (
     ErrorRaised,

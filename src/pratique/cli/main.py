@@ -17,6 +17,7 @@ from pratique.cli.signals import stop
 _COMMANDS: Final[dict[str, tuple[str, str]]] = {  # name -> (module:attribute, what it does)
     "init": ("pratique.cli.init:command", "Write a project for your files, and run it; alone, a small example."),
     "run": ("pratique.cli.run:run", "Run pipelines: read, judge, load or quarantine, account."),
+    "probe": ("pratique.cli.probe:probe", "Try a source: address, credentials, permissions, five records."),
     "runs": ("pratique.cli.runs:runs", "List the latest runs, or show one in full."),
     "lint": ("pratique.cli.lint:command", "Find every mistake in a project's files, and say how to mend it."),
     "test": ("pratique.cli.test:command", "Run the tests beside the pipelines: given these records, expect these."),
@@ -25,6 +26,7 @@ _COMMANDS: Final[dict[str, tuple[str, str]]] = {  # name -> (module:attribute, w
     "quarantine": ("pratique.cli.quarantine:quarantine", "List, show and export the records that were held."),
     "health": ("pratique.cli.health:health", "Say whether the latest runs are healthy; the exit code says it too."),
     "metrics": ("pratique.cli.metrics:metrics", "Print what all runs measured, as JSON or for Prometheus."),
+    "alerts": ("pratique.cli.alerts:alerts", "Show what is wrong and who was told; acknowledge, silence, deliver."),
     "completion": ("pratique.cli.completion:completion", "Print the script that lets a shell complete commands."),
     "version": ("pratique.cli.version:version", "Print the versions of Pratique and of what it stands on."),
 }

@@ -14,6 +14,7 @@ from pratique.cli.console import Console, json_option, project_options, typed_op
 from pratique.cli.report import COLOURS, SHORT_ID, duration, render
 from pratique.cli.state import ledger_of
 from pratique.cli.text import coloured, shown, table
+from pratique.errors import ConfigurationError
 from pratique.ledger import report_to_json
 from pratique.model import RunReport
 
@@ -86,19 +87,22 @@ def _row(report: RunReport) -> tuple[str, ...]:
 @runs.command(
     epilog="""\b
 Examples:
+  pratique runs show           the latest run
   pratique runs show 7f3a91
   pratique runs show 7f3a91 --json"""
 )
-@click.argument("run", shell_complete=run_ids)
+@click.argument("run", required=False, shell_complete=run_ids)
 @json_option
 @project_options
-def show(*, run: str, environment: str | None, root: Path | None, color: str, as_json: bool) -> None:
-    """Show the report of one run, named by the first characters of its id."""
+def show(*, run: str | None, environment: str | None, root: Path | None, color: str, as_json: bool) -> None:
+    """Show the report of one run, named by the first characters of its id; of the latest one without a name."""
     console = Console.choose(color)
+    options = typed_options(environment, root)
     with ledger_of(root, environment) as ledger:
-        report = ledger.run(run)
+        report = ledger.run(run) if run else next(iter(ledger.runs(None, 1)), None)
+    if report is None:
+        raise ConfigurationError("there is no run yet", hint=f"the first one: pratique run{options}")
     if as_json:
         console.out(report_to_json(report))
         return
-    options = typed_options(environment, root)
     console.out(render(report, width=console.width, color=console.color, detail=True, options=options))

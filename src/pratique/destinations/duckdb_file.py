@@ -309,7 +309,11 @@ class DuckDBLoad:
                 raise tables.ambiguous_key(target, str(self._file))
             return written
         names = queries.column_list(tuple(types))
-        return Written(_one(connection, f"INSERT INTO {place} ({names}) SELECT {names} FROM ({sql})"))
+        # Where some rows are left out, DuckDB would copy all others once more to keep their order.
+        connection.execute("SET preserve_insertion_order = false")
+        written = Written(_one(connection, f"INSERT INTO {place} ({names}) SELECT {names} FROM ({sql})"))
+        connection.execute("SET preserve_insertion_order = true")
+        return written
 
 
 def _merge(

@@ -63,6 +63,7 @@ class Session:
             "SET allow_community_extensions = false",
             "SET python_enable_replacements = false",
             "SET enable_external_access = false",
+            "SET allowed_configs = ['preserve_insertion_order']",  # a destination may take rows in any order
             "SET lock_configuration = true",
         ]
         if settings.threads is not None:

@@ -104,7 +104,7 @@ def _scan(
 
 
 def _decided(session: Session, schema: Schema, asked: Iterable[str], *, unjudged: int) -> dict[str, int]:
-    """How many judged rows each expression is true for: all rows, without those that were not judged."""
+    """How many judged rows each expression is true for."""
     values = {
         f"{column} IS NOT NULL": f"count({column})" for column in (identifier(item.name) for item in schema.fields)
     }
@@ -118,10 +118,9 @@ def _decided(session: Session, schema: Schema, asked: Iterable[str], *, unjudged
     ):
         if not expressions:
             continue
-        sql = f"SELECT {', '.join(counts)} FROM staged"
-        every = session.one(sql)
-        without = session.one(f"{sql} WHERE _out OR _malformed IS NOT NULL") if unjudged else (0,) * len(every)
-        totals |= {name: total - less for name, total, less in zip(expressions, every, without, strict=True)}
+        judged = " WHERE NOT _out AND _malformed IS NULL" if unjudged else ""
+        found = session.one(f"SELECT {', '.join(counts)} FROM staged{judged}")
+        totals |= dict(zip(expressions, found, strict=True))
     return totals
 
 

@@ -13,13 +13,12 @@ from typing import Final
 from pratique.errors import SourceError
 from pratique.inference.names import file_name
 from pratique.inference.profile import Read
+from pratique.inputs import format_of, is_served_later
 from pratique.model import Position
-from pratique.planning import format_of, is_served_later
 from pratique.schema import Field, Schema
 from pratique.sources import ReadLimits, open_source
 from pratique.sources.files.look import Look, look
 
-_SERVED: Final = frozenset({"csv", "jsonl", "json", "parquet"})
 _RUN: Final = re.compile(r"[0-9]+([-_.]?[0-9]+)*")
 _HEAD_BYTES: Final = 4096
 
@@ -40,12 +39,12 @@ class Files:
 
 
 def files_of(target: Path, limits: ReadLimits, workspace: Path) -> tuple[list[Files], list[str]]:
-    """The sources in a file or a folder, and a line about each file that is none.
+    """The sources in a file or a folder, and a line about each file, or sheet, that is none.
 
     Raises SourceError, with the file, where there is nothing that can be read.
     """
     if not target.is_dir():
-        return [_one(target, limits, workspace)], []
+        return _each(target, limits, workspace)
     found: list[Files] = []
     left_out: list[str] = []
     for path in _listed(target):
@@ -55,15 +54,18 @@ def files_of(target: Path, limits: ReadLimits, workspace: Path) -> tuple[list[Fi
             left_out.append(f"{path.name}: {'a folder' if path.is_dir() else 'no format that is known'}")
             continue
         try:
-            found.append(_one(path, limits, workspace))
+            tables, others = _each(path, limits, workspace)
         except SourceError as error:
             left_out.append(f"{path.name}: {error.message}")
+        else:
+            found += tables
+            left_out += [f"{path.name}: {other}" for other in others]
     if not found:
         reasons = "; ".join(left_out[:3]) or "the folder is empty"
         raise SourceError(
             f"no file in it can be read: {reasons}",
             where=str(target),
-            hint="give a folder of CSV, JSON or Parquet files",
+            hint="give a folder of CSV, JSON, Excel or Parquet files",
         )
     return _named(_grouped(found)), left_out
 
@@ -77,26 +79,31 @@ def _listed(folder: Path) -> list[Path]:
         ) from error
 
 
-def _one(path: Path, limits: ReadLimits, workspace: Path) -> Files:
+def _each(path: Path, limits: ReadLimits, workspace: Path) -> tuple[list[Files], list[str]]:
+    """The sources in a file: one, or one for each sheet of a workbook."""
     form = format_of(path.name)
     try:
-        seen = _look(path, _format(path), limits, workspace)
+        seen, left_out = _look(path, _format(path), limits, workspace)
     except SourceError as error:
         raise SourceError(error.message, hint=error.hint, where=str(path), facts=error.facts) from error
     if set("*?{}[]") & set(path.name):
         raise SourceError("its name has characters that stand for others in a path", where=str(path), hint="rename it")
     stem = path.name.split(".")[0] if form else path.stem
-    return Files(file_name(stem), path.parent, path.name, (path,), seen, seen.format != form)
+    names = [stem if len(seen) == 1 else f"{stem} {table.dialect.sheet}" for table in seen]
+    made = [
+        Files(file_name(name), path.parent, path.name, (path,), table, table.format != form)
+        for name, table in zip(names, seen, strict=True)
+    ]
+    return made, left_out
 
 
 def _format(path: Path) -> str:
-    form = path.suffix if is_served_later(path.name) else format_of(path.name) or _kind(path)
-    if form not in _SERVED:
-        raise SourceError(f"{form} files are not looked at yet", hint="export it as CSV, unpacked or as .gz")
-    return form
+    if is_served_later(path.name):
+        raise SourceError(f"{path.suffix} files are not looked at yet", hint="export it as CSV, unpacked or as .gz")
+    return format_of(path.name) or _kind(path)
 
 
-def _look(path: Path, kind: str, limits: ReadLimits, workspace: Path) -> Look:
+def _look(path: Path, kind: str, limits: ReadLimits, workspace: Path) -> tuple[list[Look], list[str]]:
     try:
         return look(path, kind, limits, workspace)
     except SourceError:
@@ -131,7 +138,7 @@ def _grouped(found: Sequence[Files]) -> list[Files]:
         key = (_RUN.sub("*", item.pattern), item.look.format, item.look.columns, item.look.dialect)
         groups.setdefault(key, []).append(item)
     made: list[Files] = []
-    names = [item.pattern for item in found]
+    names = {item.pattern for item in found}
     for group in groups.values():
         pattern = _RUN.sub("*", group[0].pattern)
         matched = [name for name in names if fnmatch.fnmatchcase(name, pattern)]

@@ -64,7 +64,8 @@ def propose(root: Path, target: Path, name: str | None, answers: Answers) -> Pro
     )
     with workspace(root / config.settings.state.path / "tmp") as folder:
         found, left_out = files_of(target, reading, folder)
-        pipeline = file_name(name or (target.name if target.is_dir() else found[0].name))
+        several = target.name if target.is_dir() else target.stem
+        pipeline = file_name(name or (found[0].name if target.is_file() and len(found) == 1 else several))
         if len(found) == 1 and name:
             found = [replace(found[0], name=pipeline)]
         base = found[0].base

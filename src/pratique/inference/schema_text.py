@@ -52,17 +52,15 @@ def schema_text(table: Table, keys: Sequence[Key], links: Sequence[Link]) -> str
 def _reading(table: Table) -> Iterator[Line]:
     """Lines about how the text is read."""
     plain, seen = Dialect(), table.dialect
-    words: dict[str, Any] = {}
-    told = []
-    if seen.delimiter is not None:
-        words["delimiter"] = seen.delimiter
-        told.append("the mark between fields")
-    if seen.encoding != plain.encoding:
-        words["encoding"] = seen.encoding
-        told.append("of the bytes")
-    if not seen.header:
-        words["header"] = False
-        told.append("the first line holds values")
+    known = (
+        ("delimiter", seen.delimiter, plain.delimiter, "the mark between fields"),
+        ("encoding", seen.encoding, plain.encoding, "of the bytes"),
+        ("sheet", seen.sheet, plain.sheet, "the sheet of the workbook"),
+        ("range", seen.cell_range, plain.cell_range, "the cells of the table"),
+        ("header", seen.header, plain.header, f"the first {'row' if table.format == 'excel' else 'line'} holds values"),
+    )
+    words = {word: value for word, value, usual, _ in known if value != usual}
+    told = [what for word, _, _, what in known if word in words]
     if words:
         yield Line(f"dialect: {flow(words)}", "as the file is written: " + ", ".join(told))
     for notice in table.notices:

@@ -37,6 +37,7 @@ from pratique.events import (
     StageProgressed,
 )
 from pratique.ingestion.beside import beside
+from pratique.ingestion.parents import parent_values
 from pratique.ingestion.positions import loads_before, position, replaced_loads
 from pratique.ingestion.progress import Progress
 from pratique.ledger.base import RunHandle
@@ -61,7 +62,7 @@ from pratique.quarantine import Quarantine, held_records, masked_causes
 from pratique.schema import Schema
 from pratique.schema.gate import gate, warnings
 from pratique.secrets import hide_secrets
-from pratique.sources import ReadLimits, open_source
+from pratique.sources import ReadLimits, planned_source
 from pratique.sources.base import Source
 
 Gate = Callable[[SourcePlan, Tally], tuple[str, ...]]
@@ -112,6 +113,7 @@ class PipelineRun:
     quarantine: Quarantine
     limits: ReadLimits
     workspace: Path  # of this run alone: for what it writes in passing
+    landing: Path  # of all runs: for what is kept until it is loaded
     emit: Emit
     run_id: str
     started_at: datetime
@@ -161,18 +163,12 @@ class PipelineRun:
     def _loads(self, plan: SourcePlan) -> None:
         """Ingest load after load until nothing new is left."""
         progress = self.progress.setdefault(plan.name, Progress())
-        source = open_source(
-            plan.name,
-            path=plan.path,
-            base=plan.base,
-            format=plan.format,
-            schema=plan.schema,
-            disposition=plan.write,
-            on_new_version=plan.on_new_version,
-            overrides=plan.overrides,
-            limits=self.limits,
-            workspace=self.workspace,
-            database=plan.database,
+        source = planned_source(
+            plan,
+            self.limits,
+            self.workspace,
+            landing=self.landing / self.pipeline.name / plan.name if self.handle else None,
+            values=lambda: parent_values(self.destination, plan),
         )
         while self._ingest(plan, source, progress):
             continue
@@ -219,12 +215,14 @@ class PipelineRun:
         try:
             self._judged_again(self._described(plan, landed), progress)
         except (GateError, SourceError) as error:
+            landed.release()
             if guilty := progress.refuse(landed, error, alone=plan.write != "replace"):
                 self.tell(FileHeld, source=plan.name, file=guilty.version.name, reason=guilty.reason, hint=guilty.hint)
                 return True
         else:
             progress.loaded.update(file.version.name for file in landed.files)
             if self.handle:
+                landed.release()
                 return landed.more
         progress.aside += [file.version for file in landed.files]
         return landed.more

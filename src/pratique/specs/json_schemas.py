@@ -65,7 +65,10 @@ _WORDS: Final[dict[str, dict[str, dict[str, Any]]]] = {
         "encoding": {"examples": list(ENCODINGS)},
     },
     "SourceSpec": {
-        "type": {"enum": ["files", *sorted(DATABASE_TYPES)]},
+        "type": {"enum": ["files", "api", "python", *sorted(DATABASE_TYPES)]},
+        "get": {"examples": ["/v2/contacts", "/orders/{id}/lines"]},
+        "records": {"examples": ["data[*]"]},
+        "params": {"examples": [{"updated_since": "{cursor}"}]},
         "filter": {"examples": ["status <> 'draft'"]},
         "path": {"examples": ["in/*.csv", "{partner}/sales_{period:%Y-%m}*.csv"]},
         "schema": {"examples": ["orders", "orders@2"]},
@@ -105,7 +108,7 @@ _WORDS: Final[dict[str, dict[str, dict[str, Any]]]] = {
                     "url": {
                         "type": "string",
                         "description": "duckdb://FILE, parquet://FOLDER, a folder, postgres://user@host/database, "
-                        "mysql://user@host/database, or sqlite://FILE",
+                        "mysql://user@host/database, sqlite://FILE, or https://… of an API",
                     },
                     "type": {"enum": ["duckdb", "parquet", "files"], "description": "instead of the url's beginning"},
                     "path": {"type": "string", "description": "with `type`, instead of `url`"},

@@ -111,7 +111,8 @@ class _Csv:
         ):
             identity = pool.submit(fingerprint, self.handle)
             self._read(records, copy)
-            form = replace(self._form(skip=1, multiline=False), broken=BROKEN, encoded=ENCODED)
+            encoded = ENCODED if records.encoded else None
+            form = replace(self._form(skip=1, multiline=False), broken=BROKEN, encoded=encoded)
             survey = self._described(records, identity.result(), form)
         scratch = (copy.path, self.text.path) if self.text.copied else (copy.path,)
         return replace(survey, path=copy.path, scratch=scratch)

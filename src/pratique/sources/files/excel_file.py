@@ -74,7 +74,7 @@ def _choose(book: Workbook, dialect: Dialect, limits: ReadLimits) -> tuple[Sheet
     """The sheet that is declared, or the only visible one that holds data; what to tell of the others."""
     if dialect.sheet is not None:
         return _declared(book, dialect.sheet), []
-    full = [sheet for sheet in book.sheets if sheet.part is not None and _holds_data(book, sheet.part, limits)]
+    full = full_sheets(book, limits)
     shown = [sheet for sheet in full if not sheet.hidden]
     if len(shown) == 1:
         return shown[0], [
@@ -85,6 +85,11 @@ def _choose(book: Workbook, dialect: Dialect, limits: ReadLimits) -> tuple[Sheet
     if full:
         raise SourceError(f"only hidden sheets hold data: {_names(full)}", hint="say which one: dialect.sheet")
     raise SourceError("it holds no data", hint="not even a header: ask the sender")
+
+
+def full_sheets(book: Workbook, limits: ReadLimits) -> list[Sheet]:
+    """The sheets with at least one cell that holds more than an empty text."""
+    return [sheet for sheet in book.sheets if sheet.part is not None and _holds_data(book, sheet.part, limits)]
 
 
 def _declared(book: Workbook, wanted: str | int) -> Sheet:

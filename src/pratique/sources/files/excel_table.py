@@ -63,7 +63,7 @@ class Table:
         self._sheet, self._schema, self._dialect, self._limits = sheet, schema, dialect, limits
         self._area = cell_range(dialect.cell_range) if dialect.cell_range else CellRange()
         self._book, self._shared = book, texts
-        self._plain = _Values(book, texts, Spelling())
+        self._plain = Values(book, texts, Spelling())
         self._sheet_rows = SheetRows(book.package, sheet.part or "", limits.record_bytes_max)
         self._rows = (row for row in self._sheet_rows if self._area.first_row <= row.number <= self._area.last_row)
         self._footer = re.compile(dialect.footer) if dialect.footer else None
@@ -152,7 +152,7 @@ class Table:
 
     def records(self) -> Iterator[Record]:
         """Yield every record; SourceError if a row stands below the footer."""
-        columns = [_Values(self._book, self._shared, wanted) for wanted in _spellings(self._schema, self.head.names)]
+        columns = [Values(self._book, self._shared, wanted) for wanted in _spellings(self._schema, self.head.names)]
         header = list(self.head.names) if self.head.row else None
         before, skipped, made = self.head.row or self._area.first_row - 1, 0, 0
         for row in chain(self._waiting, self._rows):
@@ -185,7 +185,7 @@ class Table:
         first = next(filter(None, record.values), "")
         return self._below_footer or bool(first and self._is_comment({0: first}))
 
-    def _record(self, row: Row, columns: Sequence[_Values]) -> Record | None:
+    def _record(self, row: Row, columns: Sequence[Values]) -> Record | None:
         """The record in a row; None if the row is blank."""
         first, width = self.head.first_column, len(columns)
         values = [""] * width
@@ -246,7 +246,7 @@ def _spellings(schema: Schema, names: Sequence[str]) -> list[Spelling]:
     return [spelling([item for item in schema.fields if columns.get(item.name) == name], name) for name in names]
 
 
-class _Values(dict[tuple[str, str], Callable[[str], str]]):
+class Values(dict[tuple[str, str], Callable[[str], str]]):
     """What the cells of one column hold, in the spelling of its field: by kind and style, how a text is told."""
 
     def __init__(self, book: Workbook, texts: Texts, wanted: Spelling) -> None:

@@ -25,7 +25,7 @@ from pratique.sources.files.text import Text, read_chunks
 BROKEN: Final = "\x01" + secrets.token_hex(16)
 ENCODED: Final = "\x01" + secrets.token_hex(16)
 # Limit: entries of the sparse index of one text (40 bytes each); above it every second one is dropped.
-_PLACES_MAX: Final = 1 << 17
+_PLACES_MAX: Final = 1 << 19
 _CHUNK_BYTES: Final = 64 << 10
 # Up to so many records further on, cutting goes on from where it is.
 _NEAR: Final = 1000
@@ -79,6 +79,7 @@ class Records:
     blank_lines: int = 0
     skipped_lines: int = 0
     multiline: bool = False
+    encoded: bool = False  # whether a record of the copy stands there in hex
     ends: set[bytes] = field(default_factory=set)  # how records end
     places: Places = field(default_factory=Places)
 
@@ -118,6 +119,7 @@ class Records:
 
     def _encoded(self, data: bytes) -> bytes:
         """One record on several lines as one line."""
+        self.encoded = True
         mark = (self.dialect.delimiter or ",") if is_usual(self.dialect) else ","
         fields = next(csv.reader(io.StringIO(data.decode(), newline=""), **csv_options(self.dialect)))
         return f"{ENCODED}{mark.join(value.encode().hex() for value in fields)}\n".encode()

@@ -26,6 +26,7 @@ from pratique.sources.files.survey import check_kind, check_regular, open_inside
 from pratique.sources.files.text import Text, read_chunks, utf8_text
 from pratique.sources.files.unpack import unpacked
 
+_BINARY: Final = frozenset({"excel", "parquet"})
 _MARKS: Final = (",", ";", "\t", "|")
 _CHUNK_BYTES: Final = 64 << 10
 _ROWS: Final = 200  # Limit: records at the top from which the dialect is told; the run looks at all of them
@@ -47,31 +48,41 @@ class Look:
     notices: tuple[str, ...] = ()
 
 
-def look(path: Path, form: str, limits: ReadLimits, workspace: Path) -> Look:
-    """Look at a file. SourceError if it is empty, is no text where text is expected, or its header cannot be used.
+def look(path: Path, form: str, limits: ReadLimits, workspace: Path) -> tuple[list[Look], list[str]]:
+    """Look at a file: the table in it, of a workbook those of all sheets, and a line about each sheet without one.
 
-    Delimiter and header are told from the records at the top, the encoding of a text and the keys of JSON from all of
-    the file. What is written on the way goes into `workspace`.
+    SourceError if it is empty, is no text where text is expected, or its header cannot be used. Delimiter and header
+    are told from the records at the top, the encoding of a text and the keys of JSON from all of the file. What is
+    written on the way goes into `workspace`.
     """
     with _opened(path, form, limits, workspace) as (handle, real):
         if os.fstat(handle).st_size == 0:
             raise SourceError("it is empty", hint="not even a header: ask the sender")
+        if form == "excel":
+            from pratique.sources.files.excel_look import look_at_sheets  # noqa: PLC0415 - most files are no workbooks
+
+            sheets, left_out = look_at_sheets(handle, limits, workspace)
+            return [Look(form, sheet.columns, sheet.dialect, sheet.notices) for sheet in sheets], left_out
         if form == "csv":
-            return _csv(handle, real, limits, workspace)
-        if form == "parquet":
-            return Look(form, _parquet(real), Dialect())
-        keys: dict[str, None] = {}
-        for element in _objects(handle, form, limits):
-            try:
-                value = json.loads(element)
-            except (ValueError, RecursionError):  # it is held when it is judged
-                continue
-            if isinstance(value, dict):
-                keys.update(dict.fromkeys(value))
-        if not keys:
-            raise SourceError("it holds no JSON object", hint='a record is an object such as {"id": 1}')
-        check_names(tuple(keys), limits.columns_max)
-        return Look(form, tuple(keys), Dialect())
+            return [_csv(handle, real, limits, workspace)], []
+        columns = _parquet(real) if form == "parquet" else _keys(handle, form, limits)
+        return [Look(form, columns, Dialect())], []
+
+
+def _keys(handle: int, form: str, limits: ReadLimits) -> tuple[str, ...]:
+    """The keys of all JSON objects, in the order in which they first occur."""
+    keys: dict[str, None] = {}
+    for element in _objects(handle, form, limits):
+        try:
+            value = json.loads(element)
+        except (ValueError, RecursionError):  # it is held when it is judged
+            continue
+        if isinstance(value, dict):
+            keys.update(dict.fromkeys(value))
+    if not keys:
+        raise SourceError("it holds no JSON object", hint='a record is an object such as {"id": 1}')
+    check_names(tuple(keys), limits.columns_max)
+    return tuple(keys)
 
 
 @contextmanager
@@ -81,11 +92,11 @@ def _opened(path: Path, form: str, limits: ReadLimits, workspace: Path) -> Itera
     inner: Path | None = None
     try:
         check_regular(handle)
-        inner = None if form == "parquet" else unpacked(handle, workspace, limits)
+        inner = None if form in _BINARY else unpacked(handle, workspace, limits)
         if inner is not None:
             os.close(handle)
             handle, real = os.open(inner, os.O_RDONLY | os.O_CLOEXEC), inner
-        if form != "parquet":
+        if form not in _BINARY:
             check_kind(handle)
         yield handle, real
     except OSError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,9 +30,18 @@ def doubtful_lines(block: bytes, grammar: Grammar) -> list[int]:
     starts[0], starts[1:] = 0, ends[:-1] + 1
     doubtful = _not_plain(data, newlines, starts, ends, grammar)
     if grammar.header:
-        repeated = re.finditer(rb"^" + re.escape(grammar.header) + rb"\r?\n", block, re.MULTILINE)
-        doubtful[np.searchsorted(starts, [found.start() for found in repeated])] = True
+        doubtful[np.searchsorted(starts, list(_repeated(block, grammar.header)))] = True
     return [*starts[doubtful].tolist(), *rest]
+
+
+def _repeated(block: bytes, header: bytes) -> Iterator[int]:
+    """Where lines begin that are the header. Searched as text: an expression is tried at every line."""
+    at = block.find(header)
+    while at >= 0:
+        end = at + len(header)
+        if (at == 0 or block[at - 1] == _NEWLINE) and block[end : end + 2].startswith((b"\n", b"\r\n")):
+            yield at
+        at = block.find(header, end)
 
 
 def _not_plain(
