@@ -20,8 +20,9 @@ from pratique.cases import (
 from pratique.documents import Document, KeyPath, load_document
 from pratique.mistakes import Code, Mistake, Mistakes
 from pratique.model import SKIP_REASONS
-from pratique.planning import CAPTURE, Pipeline, SourcePlan
+from pratique.planning import Pipeline, SourcePlan
 from pratique.project import Project
+from pratique.references import CAPTURE
 from pratique.schema import Schema
 from pratique.schema.written import stored_value
 

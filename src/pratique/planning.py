@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, NoReturn, TypeVar, cast
 
@@ -14,30 +15,17 @@ from pratique.documents import KeyPath
 from pratique.errors import ConfigurationError
 from pratique.mistakes import Code, Mistake, Mistakes, refuse
 from pratique.model import LINEAGE_COLUMNS, Disposition
-from pratique.references import SchemaOf, check_reference, parent_of
+from pratique.nested_tables import NestedTable, check_tables, documents_table, nested_tables
+from pratique.nesting import Nest, Unit
+from pratique.references import CAPTURE, SchemaOf, check_captures, check_reference, check_stored_keys, parent_of
 from pratique.schema import Dialect, Schema
+from pratique.suffixes import FORMATS, FileFormat, format_of, is_served_later, suffix_of
 
 if TYPE_CHECKING:
     from pratique.specs.pipeline import SourceSpec
     from pratique.specs.pipeline_files import PipelineFile
 
 OnNewVersion = Literal["replace", "merge", "append", "refuse"]
-FileFormat = Literal["csv", "jsonl", "json", "excel", "parquet"]
-
-_FORMATS: Final[Mapping[str, FileFormat]] = {
-    ".csv": "csv",
-    ".tsv": "csv",
-    ".txt": "csv",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".json": "json",
-    ".xlsx": "excel",
-    ".xlsm": "excel",
-    ".parquet": "parquet",
-}
-_LATER_SUFFIXES: Final = frozenset({".xz", ".xls", ".xlsb", ".ods"})
-_PACKINGS: Final = frozenset({".gz", ".zst", ".bz2", ".zip"})
-CAPTURE: Final = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)(?::[^{}]*)?\}")
 _TABLE: Final = re.compile(r"\w[\w-]*(\.\w[\w-]*)?")
 _LATEST: Final = re.compile(r"latest\(\s*([^()]+?)\s*\)")
 _WRITING: Final = ("destination", "write", "lineage")
@@ -61,6 +49,8 @@ class SourcePlan:
     parents: tuple[str, ...]  # sources of this pipeline that must be loaded first
     reference_tables: Mapping[str, str]  # schema that a reference names -> its table
     database: DatabaseInput | None = None
+    nest: Nest | None = None  # of nested records: where in the documents of another source of this pipeline they are
+    unit: Unit = "row"  # of documents: what falls together
 
     @property
     def type(self) -> str:
@@ -94,21 +84,6 @@ class Pipeline:
 _T = TypeVar("_T")
 
 
-def format_of(path: str) -> FileFormat | None:
-    """The format that the suffix of a path says, perhaps under that of a packing; None if it says none."""
-    return _FORMATS.get(_suffix(path))
-
-
-def is_served_later(path: str) -> bool:
-    """Whether the suffix of a path says a format or a packing that is not read yet."""
-    return _suffix(path) in _LATER_SUFFIXES
-
-
-def _suffix(path: str) -> str:
-    suffix = Path(path).suffix.lower()
-    return Path(path).with_suffix("").suffix.lower() if suffix in _PACKINGS else suffix  # `orders.csv.gz` is CSV
-
-
 class Planner:
     """Resolves one pipeline file."""
 
@@ -126,11 +101,11 @@ class Planner:
 
     def plan(self) -> Pipeline:
         """The whole pipeline, as far as it is right; what is wrong is put into `found`."""
-        read = [self._source(name, source) for name, source in self._spec.sources.items()]
-        plans = [plan for plan in read if plan is not None]
+        plans = [plan for name, source in self._spec.sources.items() for plan in self._tables(name, source)]
         with self._found.caught():
             self._check_tables(plans)
         plans = [self._with_parents(plan, plans) for plan in plans]
+        plans = [_after_what_is_inside(plan, plans) for plan in plans]
         return Pipeline(
             name=self._name,
             description=self._spec.description,
@@ -188,15 +163,46 @@ class Planner:
             refuse([Mistake(where, f"connection {name} does not say what it leads to", hint)])
         return DestinationPlan(cast(Literal["duckdb", "parquet"], kind), target, name)
 
+    def _tables(self, name: str, spec: SourceSpec) -> Iterator[SourcePlan]:
+        """The plan of a source; of one with `tables` that of its documents, and one for each further table."""
+        documents = self._source(name, spec)
+        if documents is None or spec.tables is None:
+            yield from [documents] if documents else ()
+            return
+        at: KeyPath = ("sources", name)
+        leans_on = (*_WRITING, f"schema {documents.schema.name}")
+        nothing: tuple[NestedTable, ...] = ()
+        inside = self._step(
+            at,
+            lambda: nested_tables(name, spec, documents.schema, self._schema, self._document, documents),
+            nothing,
+            *leans_on,
+        )
+        schema = replace(documents.schema, nested=tuple(dict.fromkeys(one.nest.keys for one in inside)))
+        yield replace(documents, schema=schema, unit=spec.unit or "document")
+        for one in inside:
+            path: KeyPath = (*at, "tables", one.table)
+            table = self._step(path, partial(self._table, one.table, one.schema.name, path), one.table, *_WRITING)
+            yield replace(
+                documents, name=f"{name}.{one.table}", schema=one.schema, table=table, keep=None, nest=one.nest
+            )
+
+    def _schema(self, reference: str, at: KeyPath) -> Schema | None:
+        own = Mistakes()
+        schema = self._schema_of(reference, self._document.where(at), own)
+        self._found.add(own)
+        self._unsound |= {schema.name} if schema and own.errors else set()
+        return schema
+
     def _source(self, name: str, spec: SourceSpec) -> SourcePlan | None:
         at: KeyPath = ("sources", name)
         schema, reads_files = None, spec.type == "files"
+        documents = documents_table(spec)
         reference = spec.schema_ if reads_files else spec.schema_ or name
-        if reference is not None:
-            own = Mistakes()
-            schema = self._schema_of(reference, self._document.where((*at, "schema")), own)
-            self._found.add(own)
-            self._unsound |= {schema.name} if schema and own.errors else set()
+        if documents is not None:
+            schema = self._schema(documents[1], (*at, "tables", documents[0], "schema"))
+        elif reference is not None:
+            schema = self._schema(reference, (*at, "schema"))
         self._step(at, lambda: self._complete(name, spec), None)
         database = None if reads_files else self._step(at, lambda: self._database(name, spec), None, "connections")
         path = database.name if database else spec.path
@@ -205,10 +211,10 @@ class Planner:
         read, whole = schema, schema
         leans_on = (*_WRITING, f"schema {read.name}")
         write = spec.write or self._spec.write or self._spec.destination.write or "append"
-        own_table = spec.table if reads_files else None
-        self._step(at, lambda: self._check_captures(name, path, read), None, *leans_on)
+        own_table = documents[0] if documents else spec.table if reads_files else None
+        self._step(at, lambda: check_captures(name, path, read, self._document), None, *leans_on)
         merged = spec.on_new_version == "merge"
-        self._step(at, lambda: _check_stored_keys(name, read, write, merged=merged), None, *leans_on)
+        self._step(at, lambda: check_stored_keys(name, read, write, merged=merged), None, *leans_on)
         if database:
             self._step(at, lambda: self._check_cursor(name, database, whole, write), None, *leans_on)
             read = self._step(at, lambda: self._filtered(name, spec.filter, whole), whole, *leans_on)
@@ -236,14 +242,15 @@ class Planner:
 
     def _complete(self, name: str, spec: SourceSpec) -> None:
         where = self._document.where(("sources", name))
-        words: dict[str, str | None] = {"path": spec.path, "schema": spec.schema_}
+        words: dict[str, object] = {"path": spec.path, "schema": spec.schema_ or spec.tables}
         if spec.type != "files":
             words = {"connection": spec.connection}
-        refuse(
+        missing = [
             Mistake(where, f"sources.{name}: {word} is missing", f"add {word}: …", "missing-key")
             for word, value in words.items()
             if value is None
-        )
+        ]
+        refuse([*missing, *check_tables(name, spec, self._document)])
 
     def _base(self, name: str, spec: SourceSpec, path: str) -> Path:
         """The folder from which a source's path counts."""
@@ -294,34 +301,20 @@ class Planner:
             self._fail(f"sources.{name}.filter: {error.message}", ("sources", name, "filter"), error.hint, "rule")
         return both
 
-    def _check_captures(self, name: str, path: str, schema: Schema) -> None:
-        captures = CAPTURE.findall(path)
-        for field in schema.fields:
-            if field.capture is not None and field.capture not in captures:
-                message = (
-                    f"schema {schema.name} takes {field.name} from path.{field.capture}, which the path does not name"
-                )
-                self._fail(
-                    message,
-                    ("sources", name, "path"),
-                    f"write {{{field.capture}}} at its place in the path",
-                    "unknown-name",
-                )
-
     def _format(self, name: str, spec: SourceSpec, path: str) -> FileFormat:
-        suffix = _suffix(path)
-        if suffix in _LATER_SUFFIXES:
-            served = ", ".join(sorted(_FORMATS))
-            message = f"sources.{name}: {suffix} files are not served yet"
+        if is_served_later(path):
+            served = ", ".join(sorted(FORMATS))
+            message = f"sources.{name}: {suffix_of(path)} files are not served yet"
             self._fail(message, ("sources", name, "path"), f"served: {served}", "not-served")
         if spec.format is not None:
             return spec.format
-        if suffix not in _FORMATS:
+        told = format_of(path)
+        if told is None:
             message = f"sources.{name}: the path does not say which format its files have"
             self._fail(
                 message, ("sources", name, "path"), "add format: csv, jsonl, json, excel or parquet", "missing-key"
             )
-        return _FORMATS[suffix]
+        return told
 
     def _table(self, written: str | None, schema: str, path: KeyPath) -> str:
         """The table of a source: its own, the destination's, or the schema's name; under `dataset` if there is one."""
@@ -443,7 +436,7 @@ class Planner:
     def _with_parents(self, plan: SourcePlan, plans: list[SourcePlan]) -> SourcePlan:
         """The plan with its parents: the sources whose tables its references point to, and those tables."""
         tables: dict[str, str] = {}
-        parents: list[str] = []
+        parents: list[str] = [plan.nest.of] if plan.nest else []
         for reference in plan.schema.references:
             siblings = [other for other in plans if other.schema.name == reference.parent]
             if any(other is plan for other in siblings):
@@ -485,15 +478,8 @@ class Planner:
         return tuple(ordered)
 
 
-def _check_stored_keys(source: str, schema: Schema, write: Disposition, *, merged: bool) -> None:
-    """Fields by which rows in the table are known again stand there as they are, or hashed."""
-    keys = dict(schema.keys) if write == "append" else {}
-    if write == "merge" or merged:
-        keys["primaryKey"] = schema.primary_key
-    for key, names in keys.items():
-        for field in (schema.field(name) for name in names):
-            if field.store in {"mask", "drop"}:
-                message = f"{key} cannot be judged against the rows in the table of sources.{source}: {field.name}"
-                hint = f"use `store: hash` instead of `store: {field.store}`, or another key"
-                where = schema.place(("fields", field.name, "store"))
-                refuse([Mistake(where, f"{message} is not stored there", hint, "conflict")])
+def _after_what_is_inside(plan: SourcePlan, plans: list[SourcePlan]) -> SourcePlan:
+    """Documents come after what their nested records refer to: all of them are loaded together."""
+    inside = {other.name: other.parents for other in plans if other.nest and other.nest.of == plan.name}
+    needed = [name for parents in inside.values() for name in parents if name not in {plan.name, *inside}]
+    return replace(plan, parents=tuple(dict.fromkeys((*plan.parents, *needed)))) if inside else plan

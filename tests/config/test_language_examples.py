@@ -203,8 +203,6 @@ def test_the_example_with_its_cloud_is_refused_at_the_connection(partners) -> No
             WEBSHOP,
             {
                 "3:11": "sources.orders: type api is not served yet",
-                "8:5": "sources.orders.unit is not served yet",
-                "9:5": "sources.orders.tables is not served yet",
                 "12:46": "destination.children is not served yet",
             },
         ),

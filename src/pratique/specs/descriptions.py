@@ -50,8 +50,18 @@ WORDS: Final[dict[str, dict[str, str]]] = {
         "on_new_version": "what new content under a known file name means",
         "overrides": "another dialect for the files whose captures have these values",
         "quarantine": "when so much is held that nothing of this source is loaded",
+        "tables": "of nested JSON: the tables into which its records go, by name; one of them, without `unnest`, takes "
+        "the documents themselves",
+        "unit": "of nested JSON, what falls together: document (a bad record holds its whole document, as is usual), "
+        "or row (only itself); a held document holds its records in any case",
         "description": "for people",
         "expect": "not served yet: it does nothing",
+    },
+    "TableSpec": {
+        "schema": "NAME (its latest version) or NAME@2; else the name of the table",
+        "unnest": "where the array of its records stands in a document: keys with a dot between, and [*]",
+        "add": "fields that stand in no record: parent.FIELD takes over a field of the document, position is the "
+        "record's place in the array, from 1",
     },
     "CursorSpec": {
         "field": "a column that grows with each change: a number, a date or a moment",

@@ -71,6 +71,10 @@ _WORDS: Final[dict[str, dict[str, dict[str, Any]]]] = {
         "schema": {"examples": ["orders", "orders@2"]},
         "keep": {"anyOf": [{"type": "string", "pattern": r"^latest\(.+\)$"}, {"type": "null"}]},
     },
+    "TableSpec": {
+        "unnest": {"examples": ["lines[*]"]},
+        "add": {"examples": [{"order_id": "parent.id", "line_no": "position"}]},
+    },
     "SourceQuarantineSpec": {"max_share": {"anyOf": [*_SHARE["anyOf"], {"type": "null"}]}},
     "QuarantineSpec": {"max_share": _SHARE},
     "CheckSpec": {

@@ -18,10 +18,10 @@ Text = Annotated[str, Field(min_length=1)]
 
 NOTICED_WORDS: Final = frozenset({"schedule", "expect"})  # not served yet, but the rows are right without them
 PIPELINE_WORDS: Final = frozenset({"together"})  # not served yet, and the result would be wrong without them
-SOURCE_WORDS: Final = frozenset({"get", "params", "paginate", "records", "unit", "tables"})
+SOURCE_WORDS: Final = frozenset({"get", "params", "paginate", "records"})
 DATABASE_TYPES: Final = frozenset({"postgres", "mysql", "sqlite"})
 DATABASE_WORDS: Final = frozenset({"cursor", "filter", "query", "columns"})  # served where a database is read
-FILE_WORDS: Final = frozenset({"path", "format", "on_new_version", "overrides"})  # mean nothing there
+FILE_WORDS: Final = frozenset({"path", "format", "on_new_version", "overrides", "unit", "tables"})  # mean nothing there
 DESTINATION_WORDS: Final = frozenset({"delete", "children"})
 
 
@@ -68,6 +68,14 @@ class CursorSpec(Spec):
     lookback: Annotated[Any, BeforeValidator(_lookback, json_schema_input_type=str | int)] = None
 
 
+class TableSpec(Spec):
+    """One of the tables into which nested records go; without `unnest` that of the documents themselves."""
+
+    schema_: Text | None = Field(None, alias="schema")
+    unnest: Text | None = None
+    add: dict[str, Text] = Field(default_factory=dict)
+
+
 class SourceSpec(Spec):
     """One source with its schema and its table."""
 
@@ -92,8 +100,8 @@ class SourceSpec(Spec):
     params: Any = None
     paginate: Any = None
     records: Any = None
-    unit: Any = None
-    tables: Any = None
+    unit: Literal["document", "row"] | None = None
+    tables: Annotated[dict[Name, TableSpec], Field(min_length=1)] | None = None
 
 
 class DestinationSpec(Spec):

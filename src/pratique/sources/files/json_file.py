@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import groupby
 from pathlib import Path
 
 from pratique.errors import SourceError
@@ -59,8 +58,12 @@ def _numbered(
             f"there are {records:,} records, none of them is number {numbers[-1]:,}",
             hint="the file changed while it was read; run again when nothing writes it",
         )
-    for block, wanted in groupby(numbers, lambda number: (number - 1) // index.stride):
-        text = JsonText(handle, limits.record_bytes_max, index.offsets[block], index.lines[block])
-        elements = enumerate(text.rest(), block * index.stride + 1)
-        for number in wanted:
-            yield number, next(element for at, element in elements if at == number)
+    at, elements = 0, iter(tuple[Element]())  # of the element that was read last, and those behind it
+    for number in numbers:
+        block = (number - 1) // index.stride
+        if at == 0 or block * index.stride > at:
+            at = block * index.stride
+            elements = JsonText(handle, limits.record_bytes_max, index.offsets[block], index.lines[block]).rest()
+        while at < number:
+            at, element = at + 1, next(elements)
+        yield number, element

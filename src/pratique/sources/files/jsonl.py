@@ -12,6 +12,7 @@ from typing import Any, Final, NoReturn
 
 from pratique.errors import SourceError
 from pratique.model import ArrowForm, RawRecord
+from pratique.nesting import array_in
 from pratique.schema import Schema
 from pratique.sources.base import ReadLimits
 from pratique.sources.files.header import expected
@@ -81,10 +82,7 @@ class RecordParser:
         self.schema = schema
         fields = [item for item in schema.fields if item.capture is None and item.expression is None]
         self._names = {name: item.headers[0] for item in reversed(fields) for name in reversed(item.headers)}
-        decoder = json.JSONDecoder(
-            parse_int=len, parse_float=len, parse_constant=_refuse_constant, object_pairs_hook=_refuse_twins
-        )
-        self._scan = decoder.scan_once  # type: ignore[attr-defined] # typeshed knows neither this nor `scanstring`
+        self._scan = strict_decoder().scan_once  # type: ignore[attr-defined] # unknown to typeshed, as `scanstring`
 
     def parse(self, line: bytes) -> tuple[dict[str, str | None], str | None]:
         """(values by column, None), or ({}, why not)."""
@@ -100,7 +98,7 @@ class RecordParser:
             return {}, f"not JSON: {error.msg} at character {error.pos + 1}"
 
     def _object(self, text: str) -> dict[str, str | None]:
-        _refuse_depth(text)
+        refuse_depth(text)
         at = _skip(text, 0)
         if text[at : at + 1] != "{":
             value, end = self._scan(text, at)
@@ -118,6 +116,9 @@ class RecordParser:
                 raise _MalformedError(f"the key {key!r} stands twice")
             seen.add(key)
             value, end = self._scan(text, at)
+            for keys in self.schema.nested:
+                if keys[0] == key:
+                    _refuse_no_array(value, keys)
             self._put(values, key, _text(text[at:end], value))
             at = _skip(text, end)
             mark = text[at : at + 1]
@@ -130,7 +131,7 @@ class RecordParser:
     def _put(self, values: dict[str, str | None], key: str, value: str | None) -> None:
         column = self._names.get(key)
         if column is None:
-            if self.schema.extra_fields == "reject":
+            if self.schema.extra_fields == "reject" and (key,) not in self.schema.nested:
                 raise _MalformedError(f"unknown field {key!r}")
         elif column in values:
             raise _MalformedError(f"the field {column!r} stands under two of its names")
@@ -142,6 +143,20 @@ class RecordParser:
         if _skip(text, at + 1) != len(text):
             raise _MalformedError(f"not JSON: text after the object at character {at + 2}")
         return values
+
+
+def strict_decoder() -> json.JSONDecoder:
+    """A decoder for the form of a text alone: numbers come as their lengths, keys that stand twice are refused."""
+    return json.JSONDecoder(
+        parse_int=len, parse_float=len, parse_constant=_refuse_constant, object_pairs_hook=_refuse_twins
+    )
+
+
+def _refuse_no_array(value: Any, keys: tuple[str, ...]) -> None:
+    try:
+        array_in({keys[0]: value}, keys)
+    except ValueError as error:
+        raise _MalformedError(str(error)) from error
 
 
 def _skip(text: str, at: int) -> int:
@@ -192,7 +207,8 @@ def _refuse_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _refuse_depth(text: str) -> None:
+def refuse_depth(text: str) -> None:
+    """Raise ValueError for a text that is nested deeper than a parser's stack should be asked to follow."""
     if text.count("[") + text.count("{") <= _DEPTH_MAX:
         return
     depth = 0
