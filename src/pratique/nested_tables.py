@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from pratique.documents import Document, KeyPath
-from pratique.mistakes import Code, Mistake, Mistakes
+from pratique.mistakes import Code, Mistake, Mistakes, refuse
 from pratique.model import Disposition
 from pratique.nesting import DOCUMENT, POSITION, Nest, array_path, parent_field
 from pratique.references import check_captures, check_stored_keys
 from pratique.schema import Schema
+from pratique.suffixes import format_of
 
 if TYPE_CHECKING:
     from pratique.specs.pipeline import SourceSpec, TableSpec
@@ -53,14 +54,33 @@ def documents_table(spec: SourceSpec) -> tuple[str, str] | None:
     return None
 
 
-def check_tables(name: str, spec: SourceSpec, document: Document) -> Iterator[Mistake]:
-    """What is wrong before any schema is looked at: no table for the documents, or a unit of nothing."""
+def check_tables(name: str, spec: SourceSpec, document: Document, named: str | None) -> Iterator[Mistake]:
+    """What is wrong before any schema is looked at; `named` is the table that the destination names."""
+    if spec.tables is not None and named is not None:
+        place, hint = document.where(("destination", "table")), "remove it: each of the tables has its own name"
+        yield Mistake(place, f"destination.table names one table for {len(spec.tables)} tables", hint, "conflict")
     if spec.tables is not None and documents_table(spec) is None:
         place, hint = document.key_where(("sources", name, "tables")), "leave unnest out at one of them"
         yield Mistake(place, f"sources.{name}: no table takes the documents themselves", hint, "missing-key")
     if spec.unit is not None and spec.tables is None:
         place, hint = document.key_where(("sources", name, "unit")), "remove it: each record stands for itself"
         yield Mistake(place, f"sources.{name}: unit stands without tables", hint, "conflict")
+
+
+def records_of(name: str, spec: SourceSpec, path: str, document: Document) -> tuple[str, ...]:
+    """The keys of `records`; ConfigurationError if it is no path, or stands at files that are no JSON."""
+    if spec.records is None:
+        return ()
+    at: KeyPath = ("sources", name, "records")
+    if (spec.format or format_of(path)) != "json":
+        hint = "a record per line needs none; of other files a record is a row"
+        refuse([Mistake(document.key_where(at), f"sources.{name}: records is for JSON files", hint, "conflict")])
+    try:
+        return array_path(spec.records)
+    except ValueError as error:
+        message, hint = f'sources.{name}: records: "{spec.records}" is not understood', f"write {error}, as data[*]"
+        refuse([Mistake(document.where(at), message, hint, "value")])
+        raise
 
 
 def nested_tables(

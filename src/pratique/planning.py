@@ -15,7 +15,7 @@ from pratique.documents import KeyPath
 from pratique.errors import ConfigurationError
 from pratique.mistakes import Code, Mistake, Mistakes, refuse
 from pratique.model import LINEAGE_COLUMNS, Disposition
-from pratique.nested_tables import NestedTable, check_tables, documents_table, nested_tables
+from pratique.nested_tables import NestedTable, check_tables, documents_table, nested_tables, records_of
 from pratique.nesting import Nest, Unit
 from pratique.references import CAPTURE, SchemaOf, check_captures, check_reference, check_stored_keys, parent_of
 from pratique.schema import Dialect, Schema
@@ -49,6 +49,7 @@ class SourcePlan:
     parents: tuple[str, ...]  # sources of this pipeline that must be loaded first
     reference_tables: Mapping[str, str]  # schema that a reference names -> its table
     database: DatabaseInput | None = None
+    records: tuple[str, ...] = ()  # keys that lead to the array of records in a JSON file
     nest: Nest | None = None  # of nested records: where in the documents of another source of this pipeline they are
     unit: Unit = "row"  # of documents: what falls together
 
@@ -238,6 +239,7 @@ class Planner:
             parents=(),
             reference_tables={},
             database=database,
+            records=self._step(at, lambda: records_of(name, spec, path, self._document), ()) if reads_files else (),
         )
 
     def _complete(self, name: str, spec: SourceSpec) -> None:
@@ -250,7 +252,7 @@ class Planner:
             for word, value in words.items()
             if value is None
         ]
-        refuse([*missing, *check_tables(name, spec, self._document)])
+        refuse([*missing, *check_tables(name, spec, self._document, self._spec.destination.table)])
 
     def _base(self, name: str, spec: SourceSpec, path: str) -> Path:
         """The folder from which a source's path counts."""

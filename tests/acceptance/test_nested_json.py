@@ -15,11 +15,11 @@ KINDS = ("duckdb", "parquet")
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("format", ["json", "jsonl"])
-def test_an_array_in_each_document_becomes_a_table(tmp_path: Path, kind: str, format: str) -> None:
+@pytest.mark.parametrize("form", ["json", "jsonl"])
+def test_an_array_in_each_document_becomes_a_table(tmp_path: Path, kind: str, form: str) -> None:
     """Each document is a row of the first table, each element of its array one of the second, with the parent's key."""
-    shop = Nested(tmp_path, kind=kind, format=format)
-    shop.give(f"a.{format}", order(1, 2, 3), order(2), {"id": 3, "customer": "bob", "lines": None}, order(4, 9))
+    shop = Nested(tmp_path, kind=kind, format=form)
+    shop.give(f"a.{form}", order(1, 2, 3), order(2), {"id": 3, "customer": "bob", "lines": None}, order(4, 9))
     report = shop.run()
     assert report.exit_code == 0
     assert accounts(report) == {"orders": (4, 4, 0, {}), "orders.line": (3, 3, 0, {})}
@@ -84,7 +84,7 @@ def test_what_is_damaged_costs_itself(tmp_path: Path) -> None:
         '{"id": 8, "customer": {"name": "x"}, "lines": [{"sku": ["a"], "pieces": 1}]}',
     )
     report = shop.run()
-    assert accounts(report) == {"orders": (8, 4, 4, {}), "orders.line": (6, 3, 3, {})}
+    assert accounts(report) == {"orders": (8, 3, 5, {}), "orders.line": (6, 2, 4, {})}
     told = {(item["table"], item["record_number"]): item["errors"][0]["message"] for item in shop.held()}
     assert told == {
         ("line", 3): "not an object but a number",
@@ -93,7 +93,9 @@ def test_what_is_damaged_costs_itself(tmp_path: Path) -> None:
         ("order", 2): "not JSON: Expecting ',' delimiter at character 62",
         ("order", 3): "no array at 'lines'",
         ("order", 5): "the key 'sku' stands twice",
+        ("line", 6): "'sku' is an array where a text is declared",
         ("order", 7): "the key 'lines' stands twice",
+        ("order", 8): "'customer' is an object where a text is declared",
     }
 
 
@@ -104,7 +106,10 @@ def test_every_digit_arrives_in_both_tables(tmp_path: Path) -> None:
     )
     shop = Nested(tmp_path, order=ORDER.replace("id: integer", 'id: "decimal(38,0)"'), line=line)
     key = "12345678901234567890123456789012345678"
-    shop.give("a.json", f'{{"id": {key}, "customer": "é\\ud83d\\ude00", "lines": [{{"sku": "\\u00e9", "pieces": 0.10000000000000000001}}]}}')
+    shop.give(
+        "a.json",
+        f'{{"id": {key}, "customer": "é\\ud83d\\ude00", "lines": [{{"sku": "\\u00e9", "pieces": 0.10000000000000000001}}]}}',
+    )
     shop.run()
     assert shop.rows("order", "id, customer") == [(Decimal(key), "é😀")]
     assert shop.rows("line") == [(Decimal(key), 1, "é", Decimal("0.10000000000000000001"))]
@@ -137,7 +142,11 @@ def test_documents_deeper_down_packed_and_many(tmp_path: Path) -> None:
     bad = sum(at % 4 for at in range(10_000) if at % 7 == 0)
     assert accounts(report) == {"orders": (10_000, 10_000, 0, {}), "orders.line": (total, total - bad, bad, {})}
     assert shop.rows("line", "count(*), count(DISTINCT order_id), sum(pieces)") == [
-        (total - bad, sum(1 for at in range(10_000) if at % 4 and at % 7), sum(at % 7 * (at % 4) for at in range(10_000)))
+        (
+            total - bad,
+            sum(1 for at in range(10_000) if at % 4 and at % 7),
+            sum(at % 7 * (at % 4) for at in range(10_000)),
+        )
     ]
     assert all(json.loads(item["raw"])["sku"] == item["values"]["order_id"] for item in shop.held())
 
@@ -254,3 +263,28 @@ def test_people_see_both_tables(tmp_path: Path) -> None:
     assert done.returncode == 0
     assert "orders.line  loaded       3 =      1 +           2 +       0" in done.stdout
     assert "account      balances     5 =      2 +           3 +       0" in done.stdout
+
+
+def test_records_of_documents_deeper_down(tmp_path: Path) -> None:
+    """`records` leads to the documents of a JSON file, whose arrays go into tables as ever."""
+    shop = Nested(tmp_path, pipeline=PIPELINE.replace("    unit:", '    records: "result.orders[*]"\n    unit:'))
+    page = {"next": 2, "result": {"orders": [order(1, 1), order(2, 0)], "lines": [{"sku": "no"}]}}
+    shop.write("in/a.json", json.dumps(page, indent=1))
+    assert accounts(shop.run()) == {"orders": (2, 1, 1, {}), "orders.line": (2, 1, 1, {})}
+    assert shop.rows("line") == [(1, 1, "s1-1", 1)]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ({"format": "jsonl"}, "records is for JSON files"),
+        ({"records": "orders"}, 'records: "orders" is not understood'),
+    ],
+)
+def test_records_that_mean_nothing_are_refused(tmp_path: Path, words: dict[str, str], message: str) -> None:
+    """`records` is a path to an array, in files of JSON."""
+    text = PIPELINE.replace("    unit:", f'    records: "{words.get("records", "orders[*]")}"\n    unit:')
+    Nested(tmp_path, format=words.get("format", "json"), pipeline=text)
+    done = pratique(tmp_path, "run", "orders")
+    assert done.returncode == 2
+    assert message in " ".join(done.stderr.replace("\n", " ").split())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,17 @@ class Nested:
     def run(self, *, dry_run: bool = False) -> RunReport:
         """Run it in this process."""
         return run_pipeline(Project(self.root, "dev"), "orders", dry_run=dry_run)
+
+    def run_killed(self, failpoint: str) -> int:
+        """Run it in a forked process that dies at a failpoint; its exit code, -9 if it was killed."""
+        child = os.fork()
+        if child == 0:
+            os.environ["PRATIQUE_FAILPOINT"] = failpoint
+            try:
+                os._exit(self.run().exit_code)
+            finally:
+                os._exit(99)
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
     def rows(self, table: str, columns: str = "* EXCLUDE (_load_id)") -> list[tuple[Any, ...]]:
         """Every row of a table as a reader sees it, sorted; none if there is no table."""

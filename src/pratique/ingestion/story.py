@@ -205,6 +205,7 @@ class PipelineRun:
             limits=self.limits,
             workspace=self.workspace,
             database=plan.database,
+            records=plan.records,
         )
         while self._ingest(plan, source, progress):
             continue

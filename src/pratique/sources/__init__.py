@@ -27,10 +27,12 @@ def open_source(
     limits: ReadLimits | None = None,
     workspace: Path | None = None,
     database: DatabaseInput | None = None,
+    records: tuple[str, ...] = (),
 ) -> Source:
     """A source of files below `base`, or of the rows of `database`; touches neither yet.
 
     Raises ConfigurationError for a wrong path or format, or where the package for a kind of database is missing.
+    `records` are the keys that lead to the array of records in a JSON file.
     What it must write in passing goes into `workspace` (None: the system's temporary folder), whose owner clears it.
     """
     if database is not None:
@@ -57,4 +59,5 @@ def open_source(
         overrides=overrides,
         limits=limits or ReadLimits(),
         workspace=workspace or Path(tempfile.gettempdir()),
+        records=records,
     )

@@ -80,7 +80,7 @@ class _Cutter:
 
     def __post_init__(self) -> None:
         self.columns = expected(self.schema)
-        self._parser = RecordParser(self.schema)
+        self._parser = RecordParser(self.schema, nested=True)
         self._decoder = strict_decoder()
 
     def documents(self, place: _Place, skip: int = 0) -> Iterator[RawRecord]:

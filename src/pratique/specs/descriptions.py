@@ -50,6 +50,8 @@ WORDS: Final[dict[str, dict[str, str]]] = {
         "on_new_version": "what new content under a known file name means",
         "overrides": "another dialect for the files whose captures have these values",
         "quarantine": "when so much is held that nothing of this source is loaded",
+        "records": "of JSON files: keys, with a dot between, that lead to the array of records, and [*]; else the file "
+        "is the array",
         "tables": "of nested JSON: the tables into which its records go, by name; one of them, without `unnest`, takes "
         "the documents themselves",
         "unit": "of nested JSON, what falls together: document (a bad record holds its whole document, as is usual), "

@@ -69,6 +69,7 @@ _WORDS: Final[dict[str, dict[str, dict[str, Any]]]] = {
         "filter": {"examples": ["status <> 'draft'"]},
         "path": {"examples": ["in/*.csv", "{partner}/sales_{period:%Y-%m}*.csv"]},
         "schema": {"examples": ["orders", "orders@2"]},
+        "records": {"examples": ["data[*]"]},
         "keep": {"anyOf": [{"type": "string", "pattern": r"^latest\(.+\)$"}, {"type": "null"}]},
     },
     "TableSpec": {

@@ -18,10 +18,12 @@ Text = Annotated[str, Field(min_length=1)]
 
 NOTICED_WORDS: Final = frozenset({"schedule", "expect"})  # not served yet, but the rows are right without them
 PIPELINE_WORDS: Final = frozenset({"together"})  # not served yet, and the result would be wrong without them
-SOURCE_WORDS: Final = frozenset({"get", "params", "paginate", "records"})
+SOURCE_WORDS: Final = frozenset({"get", "params", "paginate"})
 DATABASE_TYPES: Final = frozenset({"postgres", "mysql", "sqlite"})
 DATABASE_WORDS: Final = frozenset({"cursor", "filter", "query", "columns"})  # served where a database is read
-FILE_WORDS: Final = frozenset({"path", "format", "on_new_version", "overrides", "unit", "tables"})  # mean nothing there
+FILE_WORDS: Final = frozenset(
+    {"path", "format", "on_new_version", "overrides", "records", "unit", "tables"}
+)  # mean nothing there
 DESTINATION_WORDS: Final = frozenset({"delete", "children"})
 
 
@@ -99,7 +101,7 @@ class SourceSpec(Spec):
     get: Any = None
     params: Any = None
     paginate: Any = None
-    records: Any = None
+    records: Text | None = None
     unit: Literal["document", "row"] | None = None
     tables: Annotated[dict[Name, TableSpec], Field(min_length=1)] | None = None
 

@@ -16,13 +16,15 @@ from pratique.sources.files.scan import Index
 from pratique.sources.files.survey import Survey, text_batches
 
 
-def survey_json(handle: int, path: Path, schema: Schema, limits: ReadLimits) -> Survey:
+def survey_json(handle: int, path: Path, schema: Schema, limits: ReadLimits, keys: Sequence[str] = ()) -> Survey:
     """Hash, count and describe a JSON file. SourceError, with the byte offset, where its structure is broken.
+
+    `keys` lead to the array of records.
 
     An element that is damaged inside, or no object, is one malformed record.
     """
     text, index, records = JsonText(handle, limits.record_bytes_max), Index(), 0
-    for element in text.elements():
+    for element in text.elements(keys):
         if records % index.stride == 0:
             index.offsets.append(element.offset)
             index.lines.append(element.line)
@@ -35,7 +37,7 @@ def survey_json(handle: int, path: Path, schema: Schema, limits: ReadLimits) -> 
 
     def rows() -> Iterator[tuple[list[str | None], str | None]]:
         with path.open("rb", buffering=0) as file:
-            for element in JsonText(file.fileno(), limits.record_bytes_max).elements():
+            for element in JsonText(file.fileno(), limits.record_bytes_max).elements(keys):
                 values, problem = parse(element.text)
                 yield [values.get(name) for name in columns], problem
 

@@ -76,12 +76,16 @@ class RecordParser:
 
     schema: Schema
     _names: dict[str, str]
+    _texts: frozenset[str]  # columns of texts in which nothing may be nested
     _scan: Callable[[str, int], tuple[Any, int]]
 
-    def __init__(self, schema: Schema) -> None:
+    def __init__(self, schema: Schema, *, nested: bool = False) -> None:
+        """`nested`: the records stand in documents, and what is nested in them again is no text."""
         self.schema = schema
         fields = [item for item in schema.fields if item.capture is None and item.expression is None]
         self._names = {name: item.headers[0] for item in reversed(fields) for name in reversed(item.headers)}
+        others = {item.headers[0] for item in fields if item.type.name != "string"}
+        self._texts = frozenset(self._names.values()) - others if nested or schema.nested else frozenset()
         self._scan = strict_decoder().scan_once  # type: ignore[attr-defined] # unknown to typeshed, as `scanstring`
 
     def parse(self, line: bytes) -> tuple[dict[str, str | None], str | None]:
@@ -116,9 +120,7 @@ class RecordParser:
                 raise _MalformedError(f"the key {key!r} stands twice")
             seen.add(key)
             value, end = self._scan(text, at)
-            for keys in self.schema.nested:
-                if keys[0] == key:
-                    _refuse_no_array(value, keys)
+            self._refuse_kind(key, value)
             self._put(values, key, _text(text[at:end], value))
             at = _skip(text, end)
             mark = text[at : at + 1]
@@ -127,6 +129,14 @@ class RecordParser:
             if mark != ",":
                 raise _MalformedError(f"not JSON: expected , or }} at character {at + 1}")
             at = _skip(text, at + 1)
+
+    def _refuse_kind(self, key: str, value: Any) -> None:
+        """Refuse what is no array where another table takes one, and what is nested where a text is declared."""
+        for keys in self.schema.nested:
+            if keys[0] == key:
+                _refuse_no_array(value, keys)
+        if isinstance(value, dict | list) and self._names.get(key) in self._texts:
+            raise _MalformedError(f"{key!r} is {_kind(value)} where a text is declared")
 
     def _put(self, values: dict[str, str | None], key: str, value: str | None) -> None:
         column = self._names.get(key)
