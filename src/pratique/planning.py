@@ -58,6 +58,11 @@ class SourcePlan:
         """The word of the language for this kind of source."""
         return self.database.server.kind if self.database else "files"
 
+    @property
+    def given(self) -> str:
+        """The source whose records are read: of nested records that of their documents."""
+        return self.nest.of if self.nest else self.name
+
 
 @dataclass(frozen=True, slots=True)
 class DestinationPlan:
@@ -80,6 +85,7 @@ class Pipeline:
     destination: DestinationPlan
     lineage: tuple[str, ...] = ("_load_id",)
     notices: tuple[str, ...] = ()
+    one_snapshot: bool = False  # all sources are read as their database was at one moment
 
 
 _T = TypeVar("_T")
@@ -118,6 +124,7 @@ class Planner:
             ),
             lineage=tuple(name for name in LINEAGE_COLUMNS if name in self._spec.lineage),
             notices=self._file.notices,
+            one_snapshot=self._spec.together.snapshot == "one",
         )
 
     def _step(self, path: KeyPath, step: Callable[[], _T], otherwise: _T, *leans_on: str) -> _T:

@@ -196,7 +196,7 @@ def test_the_example_with_its_cloud_is_refused_at_the_connection(partners) -> No
         (
             SHOP,
             {
-                "6:1": "together is not served yet",
+                "6:27": "together.commit is not served yet",
             },
         ),
         (
@@ -231,10 +231,12 @@ def test_the_example_of_a_database_is_planned_in_full(folder, monkeypatch) -> No
             'connections:\n  shop_ro: {url: "postgres://reader@db.example:6432/shop", password: "${SHOP_PASSWORD}"}\n'
             "  lake: {url: duckdb://lake.duckdb}\n"
         ),
-        "pipelines/shop.yaml": SHOP.replace("together: {snapshot: one, commit: one}", ""),
+        "pipelines/shop.yaml": SHOP.replace(", commit: one", ""),
         **{f"schemas/{name}.yaml": "primaryKey: id\nfilter: id > 0\nfields: {id: integer, status: {}}\n" for name in ("customers", "orders", "items")},
     })  # fmt: skip
-    customers, orders, items = folder.project().pipeline("shop").sources
+    pipeline = folder.project().pipeline("shop")
+    customers, orders, items = pipeline.sources
+    assert pipeline.one_snapshot
     assert (customers.type, customers.table, customers.write) == ("postgres", "shop_dev.customers", "merge")
     assert customers.database is not None
     assert customers.database.cursor == Cursor("updated_at", None, Lookback(3600, seconds=True))

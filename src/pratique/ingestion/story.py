@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,7 +37,7 @@ from pratique.events import (
     SourceSkipped,
     StageProgressed,
 )
-from pratique.ingestion.beside import beside
+from pratique.ingestion.beside import beside, passed_on
 from pratique.ingestion.dry_run import judged_dry
 from pratique.ingestion.positions import loads_before, position, replaced_loads
 from pratique.ingestion.progress import Progress
@@ -64,7 +64,7 @@ from pratique.quarantine import Quarantine, held_records, masked_causes
 from pratique.schema import Schema
 from pratique.schema.gate import gate
 from pratique.secrets import hide_secrets
-from pratique.sources import ReadLimits, open_source
+from pratique.sources import ReadLimits, land_together, open_source
 from pratique.sources.base import Source
 from pratique.sources.nested import nested
 
@@ -128,6 +128,8 @@ class PipelineRun:
     progress: dict[str, Progress] = field(default_factory=dict)
     reports: dict[str, SourceReport] = field(default_factory=dict)
     notices: dict[str, None] = field(default_factory=dict)  # what people should know
+    opened: dict[str, Source] = field(default_factory=dict)  # landed already, together
+    unlanded: PratiqueError | None = None  # why they could not be
 
     def sources(self) -> None:
         """Ingest every source whose parents did not fail; an error of one never stops the others."""
@@ -136,39 +138,43 @@ class PipelineRun:
             reconciled = self.handle.reconcile(self.markers)
             if reconciled.recovered or reconciled.abandoned:
                 self.tell(RunReconciled, recovered=tuple(reconciled.recovered), abandoned=tuple(reconciled.abandoned))
+        if self.pipeline.one_snapshot:
+            self._land_together()
         for plan in self.pipeline.sources:
-            if plan.nest:  # loaded with its documents
-                continue
-            began = time.monotonic()
-            failed = [name for name in plan.parents if self.reports[name].outcome in {"failed", "gated", "not run"}]
-            if failed:
-                problem = Problem("parent", f"its parent {failed[0]} failed", f"repair {failed[0]} and run again")
-                self.reports[plan.name] = self._report(plan, "not run", problem, began)
-                self.tell(SourceSkipped, source=plan.name, parent=failed[0])
-                self._settle_nested(plan, began)
-                continue
-            try:
-                self._loads(plan)
-            except KeyboardInterrupt:
-                if self.progress.get(
-                    plan.name, Progress()
-                ).tallies:  # what it has loaded so far stays, and stands on the account
-                    told = "stopped before all of its files were loaded"
-                    problem = Problem("interrupted", told, exit_code=7, gravity="transient")
-                    self.reports[plan.name] = self._report(plan, "failed", problem, began)
-                    self.tell(SourceFailed, source=plan.name, report=self.reports[plan.name])
-                    self._settle_nested(plan, began)
-                raise
-            except PratiqueError as error:
-                outcome: SourceOutcome = "gated" if isinstance(error, GateError) else "failed"
-                self.reports[plan.name] = self._report(plan, outcome, problem_of(error), began)
-                trace = hide_secrets(stack_trace(error))
-                self.tell(SourceFailed, source=plan.name, report=self.reports[plan.name], trace=trace)
-            else:
-                outcome = "loaded" if self.progress[plan.name].tallies else "unchanged"
-                self.reports[plan.name] = self._report(plan, outcome, None, began)
-                self.tell(SourceIngested, source=plan.name, report=self.reports[plan.name])
+            if plan.nest is None:  # or it is loaded with its documents
+                self._source(plan, time.monotonic())
+
+    def _source(self, plan: SourcePlan, began: float) -> None:
+        """Ingest a source, and say what became of it."""
+        failed = [name for name in plan.parents if self.reports[name].outcome in {"failed", "gated", "not run"}]
+        if failed:
+            problem = Problem("parent", f"its parent {failed[0]} failed", f"repair {failed[0]} and run again")
+            self.reports[plan.name] = self._report(plan, "not run", problem, began)
+            self.tell(SourceSkipped, source=plan.name, parent=failed[0])
             self._settle_nested(plan, began)
+            return
+        try:
+            self._loads(plan)
+        except KeyboardInterrupt:
+            if self.progress.get(
+                plan.name, Progress()
+            ).tallies:  # what it has loaded so far stays, and stands on the account
+                told = "stopped before all of its files were loaded"
+                problem = Problem("interrupted", told, exit_code=7, gravity="transient")
+                self.reports[plan.name] = self._report(plan, "failed", problem, began)
+                self.tell(SourceFailed, source=plan.name, report=self.reports[plan.name])
+                self._settle_nested(plan, began)
+            raise
+        except PratiqueError as error:
+            outcome: SourceOutcome = "gated" if isinstance(error, GateError) else "failed"
+            self.reports[plan.name] = self._report(plan, outcome, problem_of(error), began)
+            trace = hide_secrets(stack_trace(error))
+            self.tell(SourceFailed, source=plan.name, report=self.reports[plan.name], trace=trace)
+        else:
+            outcome = "loaded" if self.progress[plan.name].tallies else "unchanged"
+            self.reports[plan.name] = self._report(plan, outcome, None, began)
+            self.tell(SourceIngested, source=plan.name, report=self.reports[plan.name])
+        self._settle_nested(plan, began)
 
     def _nested(self, plan: SourcePlan) -> tuple[SourcePlan, ...]:
         """The tables of the records that stand in the documents of a source."""
@@ -193,7 +199,31 @@ class PipelineRun:
     def _loads(self, plan: SourcePlan) -> None:
         """Ingest load after load until nothing new is left."""
         progress = self._progress(plan)
-        source = open_source(
+        if self.unlanded:
+            raise self.unlanded
+        source = self.opened.get(plan.name) or self._open(plan)
+        while self._ingest(plan, source, progress):
+            continue
+        for landed, error in progress.refused[1:]:
+            for file in landed.files:
+                self._hold(plan, progress, HeldFile(file.version, error.message, error.hint))
+        for _, error in progress.refused[:1]:
+            raise error
+        if progress.held and not progress.tallies and not progress.known:
+            first = next(iter(progress.held.values()))
+            raise SourceError(first.reason, where=first.version.name, hint=first.hint)
+
+    def _land_together(self) -> None:
+        """Land all sources out of one snapshot, which is given up before any of them is judged."""
+        plans = [plan for plan in self.pipeline.sources if plan.database]
+        self.opened = {plan.name: self._open(plan) for plan in plans}
+        try:
+            land_together([(self.opened[plan.name], position(self.markers, plan, ())) for plan in plans])
+        except SourceError as error:
+            self.unlanded = error
+
+    def _open(self, plan: SourcePlan) -> Source:
+        return open_source(
             plan.name,
             path=plan.path,
             base=plan.base,
@@ -207,16 +237,6 @@ class PipelineRun:
             database=plan.database,
             records=plan.records,
         )
-        while self._ingest(plan, source, progress):
-            continue
-        for landed, error in progress.refused[1:]:
-            for file in landed.files:
-                self._hold(plan, progress, HeldFile(file.version, error.message, error.hint))
-        for _, error in progress.refused[:1]:
-            raise error
-        if progress.held and not progress.tallies and not progress.known:
-            first = next(iter(progress.held.values()))
-            raise SourceError(first.reason, where=first.version.name, hint=first.hint)
 
     def _ingest(self, plan: SourcePlan, source: Source, progress: Progress) -> bool:
         """Bring one load from its source to its destination, once; True if further files wait.
@@ -313,7 +333,8 @@ class PipelineRun:
         began = time.monotonic()
         lookup = self.destination.lookup()
         tables = [TableInput(load.landed, self._judged_by(load.plan), load.target, load.stamp) for load in loads]
-        with _closing(self.engine.stage_nested(tables, loads[0].plan.unit, lookup)) as staged:
+        staged = self.engine.stage_nested(tables, loads[0].plan.unit, lookup)
+        with closing(staged[0]):  # and with it all others
             failpoints.hit("rows.staged")
             judged = tuple(zip(loads, staged, strict=True))
             for load, one in judged:
@@ -457,7 +478,7 @@ class PipelineRun:
             stamp=load.stamp,
             attempt=attempt,
         )
-        return self.quarantine.write(self.pipeline.name, load.stamp.load_id, attempt, _while(go_on, records))
+        return self.quarantine.write(self.pipeline.name, load.stamp.load_id, attempt, passed_on(records, go_on))
 
     def tell(self, kind: type[Event], **facts: Any) -> None:
         """Emit an event of this run (Invariant 7: whoever listens cannot fail it)."""
@@ -465,20 +486,3 @@ class PipelineRun:
 
     def _report(self, plan: SourcePlan, outcome: SourceOutcome, problem: Problem | None, began: float) -> SourceReport:
         return source_report(plan, self._progress(plan), outcome, problem, _since(began))
-
-
-def _while(go_on: Callable[[], None], records: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Pass records on until `go_on` raises."""
-    for record in records:
-        go_on()
-        yield record
-
-
-@contextmanager
-def _closing(staged: tuple[Staged, ...]) -> Iterator[tuple[Staged, ...]]:
-    """Free what judging took, whatever happens."""
-    try:
-        yield staged
-    finally:
-        for one in staged:
-            one.close()

@@ -87,8 +87,10 @@ def _run(case: Case, limits: LimitsSpec, gated: set[str]) -> Ran:
                 report=report,
                 loaded=watched.loaded,
                 quarantined={
-                    name: list(held.records(reveal=True, pipeline=pipeline.name, source=name, run=report.run_id))
-                    for name in case.given
+                    source.source: list(
+                        held.records(reveal=True, pipeline=pipeline.name, source=source.source, run=report.run_id)
+                    )
+                    for source in report.sources
                 },
                 gates=gates,
                 tables={name: list(_rows(target, name, rows.schema)) for name, rows in case.tables.items()},

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pratique.databases import DatabaseInput
-from pratique.model import Disposition
+from pratique.model import Disposition, Position
 from pratique.schema import Dialect, Schema
 from pratique.sources.base import Probe, ReadLimits, Source
 
-__all__ = ["Probe", "ReadLimits", "Source", "open_source"]
+__all__ = ["Probe", "ReadLimits", "Source", "land_together", "open_source"]
 
 
 def open_source(
@@ -61,3 +61,13 @@ def open_source(
         workspace=workspace or Path(tempfile.gettempdir()),
         records=records,
     )
+
+
+def land_together(sources: Sequence[tuple[Source, Position]]) -> None:
+    """Land sources of one database out of one snapshot of it; the next `land` of each gives what was landed here.
+
+    Raises as `land` does.
+    """
+    from pratique.sources.database import source  # noqa: PLC0415 - loads what talks to databases
+
+    source.land_together([(one, since) for one, since in sources if isinstance(one, source.DatabaseSource)])

@@ -30,7 +30,7 @@ WORDS: Final[dict[str, dict[str, str]]] = {
         "sources": "where data comes from, by name",
         "destination": "where good rows go",
         "write": "how rows are written, for all sources that do not say their own",
-        "together": "not served yet",
+        "together": "what all sources share",
         "lineage": "which columns of Pratique stand in the table",
         "quarantine": "for all sources that do not say their own",
     },
@@ -75,6 +75,10 @@ WORDS: Final[dict[str, dict[str, str]]] = {
         "dialect": "words that hold for these files, over those of the schema",
     },
     "SourceQuarantineSpec": {"max_share": "share of held records above which nothing is loaded"},
+    "TogetherSpec": {
+        "snapshot": "one: all sources, of one database, are read as they were at one moment",
+        "commit": "not served yet",
+    },
     "DestinationSpec": {
         "connection": "name of a connection in the settings",
         "table": "the table, if there is one source",

@@ -8,7 +8,7 @@ from pratique.schema.rules import FORMATS
 from pratique.specs.base import NAME_PATTERN, Spec
 from pratique.specs.cases import CaseFileSpec
 from pratique.specs.descriptions import WORDS
-from pratique.specs.pipeline import DATABASE_TYPES, DESTINATION_WORDS, PIPELINE_WORDS, SOURCE_WORDS, PipelineSpec
+from pratique.specs.pipeline import DATABASE_TYPES, DESTINATION_WORDS, SOURCE_WORDS, TOGETHER_WORDS, PipelineSpec
 from pratique.specs.schema import DECIMAL_PATTERN, ENCODINGS, TYPES, SchemaSpec
 from pratique.specs.settings import SettingsSpec
 
@@ -27,7 +27,7 @@ _SPECS: Final[dict[Kind, type[Spec]]] = {
     "tests": CaseFileSpec,
 }
 _UNSERVED: Final = {
-    "PipelineSpec": PIPELINE_WORDS,
+    "TogetherSpec": TOGETHER_WORDS,
     "SourceSpec": SOURCE_WORDS,
     "DestinationSpec": DESTINATION_WORDS,
 }

@@ -17,7 +17,7 @@ LineageColumn = Literal["_source", "_file", "_row_number", "_ingestion_timestamp
 Text = Annotated[str, Field(min_length=1)]
 
 NOTICED_WORDS: Final = frozenset({"schedule", "expect"})  # not served yet, but the rows are right without them
-PIPELINE_WORDS: Final = frozenset({"together"})  # not served yet, and the result would be wrong without them
+TOGETHER_WORDS: Final = frozenset({"commit"})  # not served yet, and the result would be wrong without them
 SOURCE_WORDS: Final = frozenset({"get", "params", "paginate"})
 DATABASE_TYPES: Final = frozenset({"postgres", "mysql", "sqlite"})
 DATABASE_WORDS: Final = frozenset({"cursor", "filter", "query", "columns"})  # served where a database is read
@@ -118,6 +118,13 @@ class DestinationSpec(Spec):
     children: Any = None
 
 
+class TogetherSpec(Spec):
+    """What the sources of a pipeline share."""
+
+    snapshot: Literal["one"] | None = None
+    commit: Any = None
+
+
 class PipelineSpec(Spec):
     """A pipeline; `defaults` is already merged into each source."""
 
@@ -129,6 +136,6 @@ class PipelineSpec(Spec):
     sources: Annotated[dict[Name, SourceSpec], Field(min_length=1)]
     destination: DestinationSpec
     write: Disposition | None = None
-    together: Any = None
+    together: TogetherSpec = TogetherSpec()
     lineage: list[LineageColumn] = ["_load_id"]  # noqa: RUF012 - pydantic copies it
     quarantine: SourceQuarantineSpec = SourceQuarantineSpec()

@@ -15,8 +15,8 @@ from pratique.specs.pipeline import (
     DESTINATION_WORDS,
     FILE_WORDS,
     NOTICED_WORDS,
-    PIPELINE_WORDS,
     SOURCE_WORDS,
+    TOGETHER_WORDS,
     PipelineSpec,
     SourceSpec,
 )
@@ -54,7 +54,7 @@ def read_pipeline(document: Document, found: Mistakes) -> PipelineFile | None:
     if parsed.spec is None:
         return None
     later, notices = [*_later(parsed.spec, document)], [*_notices(parsed.spec, document)]
-    found.add([*later, *notices])
+    found.add([*later, *notices, *_apart(parsed.spec, document)])
     messages = tuple(dict.fromkeys(notice.message for notice in notices))
     owner = document.owners()
     unserved = {owner(mistake.where)[:2] for mistake in later}
@@ -70,7 +70,7 @@ def _later(spec: PipelineSpec, document: Document) -> Iterator[Mistake]:
         yield from _refused(source, SOURCE_WORDS, ("sources", name), document)
         yield from _strange(name, source, document)
     yield from _refused(spec.destination, DESTINATION_WORDS, ("destination",), document)
-    yield from _refused(spec, PIPELINE_WORDS, (), document)
+    yield from _refused(spec.together, TOGETHER_WORDS, ("together",), document)
 
 
 def _strange(name: str, source: SourceSpec, document: Document) -> Iterator[Mistake]:
@@ -82,6 +82,15 @@ def _strange(name: str, source: SourceSpec, document: Document) -> Iterator[Mist
             hint = "a filter of rows stands in the schema" if word == "filter" else "leave it out, or change the type"
             place = document.key_where(("sources", name, word))
             yield Mistake(place, f"sources.{name}.{word} is not served {what}", hint, "not-served")
+
+
+def _apart(spec: PipelineSpec, document: Document) -> Iterator[Mistake]:
+    """Sources that no snapshot can show as they were at one moment."""
+    read = {source.connection if source.type in DATABASE_TYPES else None for source in spec.sources.values()}
+    if spec.together.snapshot is not None and (len(read) > 1 or None in read):
+        place = document.where(("together", "snapshot"))
+        hint = "a snapshot is of one database: give all sources its connection, or divide the pipeline"
+        yield Mistake(place, "together.snapshot: not all sources are of one database", hint, "conflict")
 
 
 def _refused(spec: Spec, words: frozenset[str], path: KeyPath, document: Document) -> Iterator[Mistake]:
