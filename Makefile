@@ -9,6 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 BENCH_STAMP := $(VENV)/.ready-bench
+SITE_STAMP := $(VENV)/.ready-site
 PYTHON_FILES := src tests scripts benchmarks docs
 
 .PHONY: all setup format lint types contract test docs demo bench nightly lock fix clean
@@ -37,6 +38,10 @@ $(BENCH_STAMP): $(STAMP) requirements/bench.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/bench.txt
 	@touch $@
 
+$(SITE_STAMP): $(STAMP) requirements/site.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/site.txt
+	@touch $@
+
 format: setup ## formatting, checked
 	$(BIN)/ruff format --check $(PYTHON_FILES)
 
@@ -53,15 +58,17 @@ test: setup ## all tests but the nightly ones, with branch coverage of at least 
 	$(BIN)/python -m pytest -n auto -m "not nightly" --cov --cov-report=term:skip-covered --cov-fail-under=90
 	$(BIN)/python scripts/check_coverage.py
 
-docs: setup ## generated reference pages are up to date
+docs: $(SITE_STAMP) ## generated reference pages are up to date, and the site builds without a warning: build/site
 	$(BIN)/python docs/generate.py --check
+	$(BIN)/sphinx-build -W --keep-going -q -E -b html docs build/site
 
 demo: setup ## real data, real schemas, one run
 	@$(BIN)/python scripts/fetch_demo_data.py
 	$(BIN)/pratique run nycflights13 --env dev
 
-bench: $(BENCH_STAMP) ## pratique against bare DuckDB; ARGS="--rows 1m --runs 3" for less
+bench: $(BENCH_STAMP) ## pratique against bare DuckDB; and an API; ARGS="--rows 1m --runs 3" REST_ARGS="--pages 1000" for less
 	$(BIN)/python benchmarks/run.py $(ARGS)
+	$(BIN)/python benchmarks/rest.py $(REST_ARGS)
 
 nightly: setup ## every test, the long suites too, four times the random kills; PRATIQUE_FUZZ_SECONDS=… for other than 600
 	PRATIQUE_KILLS=300 $(BIN)/python -m pytest -n auto
@@ -74,7 +81,8 @@ lock: ## newest allowed versions into requirements/*.txt, with hashes
 	  --no-annotate --universal --python-version 3.11 --custom-compile-command "make lock" "$$@"; }; \
 	lock pyproject.toml -o requirements/runtime.txt; \
 	lock pyproject.toml requirements/build.in --extra dev -o requirements/dev.txt; \
-	lock requirements/bench.in -o requirements/bench.txt
+	lock requirements/bench.in -o requirements/bench.txt; \
+	lock requirements/site.in -o requirements/site.txt
 
 fix: setup ## format, and mend what ruff can mend; write the reference pages
 	$(BIN)/ruff check --fix $(PYTHON_FILES)

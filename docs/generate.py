@@ -3,12 +3,14 @@
 import inspect
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
-from typing import Literal, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 import click
 
 from pratique import errors, events
+from pratique.alerts import RULES
 from pratique.cases import RECORD_WORDS
 from pratique.cli.main import program
 from pratique.measures import BUCKETS, METRICS
@@ -16,12 +18,22 @@ from pratique.mistakes import CODES
 from pratique.schema.expression import CASTS
 from pratique.schema.functions import FUNCTIONS, UNITS
 from pratique.schema.rules import FORMATS
+from pratique.specs.alerts import ChannelSpec
 from pratique.specs.base import Spec
 from pratique.specs.cases import CaseFileSpec, CaseSpec, ExpectSpec, InputSpec
 from pratique.specs.descriptions import WORDS
+from pratique.specs.promises import OwnerSpec, PipelineExpectSpec, SourceExpectSpec
 from pratique.specs.settings import SettingsSpec
 
 REFERENCE = Path(__file__).resolve().parent / "reference"
+PUBLIC = {
+    "pratique.config_manager": ("ConfigManager",),
+    "pratique.ingestion": ("DataIngestionPipeline", "CSVDataSource", "DatabaseDataSource"),
+    "pratique.validation": ("SchemaValidator", "DataQualityChecker"),
+    "pratique.logging_config": ("LoggerSetup", "setup_pipeline_logger", "ErrorTracker"),
+    "pratique.monitoring": ("MetricsCollector", "PipelineMonitor"),
+    "pratique.testing": ("run_pipeline_tests", "TestReport"),
+}
 NOTE = "<!-- Made by docs/generate.py (`make fix`); do not edit. -->\n"
 
 
@@ -152,7 +164,11 @@ def settings(spec: type[Spec], prefix: str = "") -> Iterator[tuple[str, str, str
             yield from settings(kind, f"{key}.")
         elif item.default_factory is None:
             choices = ", ".join(map(str, get_args(kind))) if get_origin(kind) is Literal else ""
-            shown = choices or getattr(kind, "__name__", str(kind).replace(" | None", " or null"))
+            shown = (
+                choices
+                or ("text" if kind is Any else "")
+                or getattr(kind, "__name__", str(kind).replace(" | None", " or null"))
+            )
             default = "null" if item.default is None else str(item.default)
             yield key, default, shown, WORDS[spec.__name__][name]
         elif name == "threads":
@@ -178,10 +194,52 @@ def settings_page() -> str:
             "`mysql://…`, `mariadb://…` or `sqlite://FILE`, with `user`, `password` (by reference only), `tls`",
             "(verify-full, verify-ca, require, prefer, disable; verify-full unless the server is on this machine),",
             "`tls_ca`, `tls_certificate`, `tls_key`, `connect_timeout_seconds` (10),",
-            "`statement_timeout_seconds` (3600). `${NAME}` and `${file:PATH}` in a value stand for a secret",
+            "`statement_timeout_seconds` (3600). REST APIs: `{url: https://…}` with `auth`, `headers`,",
+            "`concurrency` (8), `rate` (10/s), `timeout_seconds` (60, of a request), `connect_timeout_seconds` (10),",
+            "`retry_after_seconds_max` (900), `allowed_origins`, `allowed_networks`, `tls_ca`: see",
+            "[how to](../how-to/read-an-api.md). `alerts.channels.NAME` is `{url: …}`; its words:",
+            "[alerts](alerts.md). `${NAME}` and `${file:PATH}` in a value stand for a secret",
             "from the environment (or `.env`), or from a file; what they stand for is printed as `***`.\n",
         ]
     )
+
+
+def alerts_page() -> str:
+    """Every rule, and every word by which alerts are routed and promises are made."""
+    tables = {
+        "A channel: alerts.channels.NAME of the settings": ChannelSpec,
+        "An owner: owner of a pipeline": OwnerSpec,
+        "A promise of a pipeline: expect": PipelineExpectSpec,
+        "A promise of a source of files: sources.NAME.expect": SourceExpectSpec,
+    }
+    parts = [
+        "# Alerts\n",
+        NOTE,
+        "[Be told](../how-to/be-told.md) shows them at work; [settings](settings.md) has how often and how grave.\n",
+        "## Rules\n",
+        "A message is a CloudEvent 1.0 in structured mode (`application/cloudevents+json`); its type begins with",
+        "`org.example.pratique.`, that of an end is `alert.resolved.v1`, that of a test `test.v1`. `source` and `id`",
+        "name a message: the same twice is the same message. `data` has `status` (raised, again, resolved, test),",
+        "`alert_id`, `rule`, `environment`, `pipeline`, `source`, `severity`, `summary`, `action`, `context`,",
+        "`run_id`, `began_at`, `last_at`, `occurrences`, and where there are any `owner`, `tier`, `runbook`,",
+        "`resolved_at`, `acknowledged_by`.\n",
+        "| rule | what it finds | type of its event |\n|---|---|---|",
+        *(f"| `{name}` | {meaning} | `{kind}` |" for name, (meaning, kind) in RULES.items()),
+        "",
+    ]
+    for title, spec in tables.items():
+        parts += [f"## {title}\n", "| word | default | meaning |\n|---|---|---|"]
+        parts += [
+            f"| `{name}` | {'none' if item.is_required() else _default(item.get_default(call_default_factory=True))} "
+            f"| {WORDS[spec.__name__][name]} |"
+            for name, item in spec.model_fields.items()
+        ]
+        parts.append("")
+    return "\n".join(parts)
+
+
+def _default(value: object) -> str:
+    return str(value) if value or value == 0 else "nothing"
 
 
 def pipeline_tests_page() -> str:
@@ -216,7 +274,66 @@ def pipeline_tests_page() -> str:
     return "\n".join(parts)
 
 
+class Annotation:
+    """A type as it is written in the source, without the quotes of a text."""
+
+    def __init__(self, text: object) -> None:
+        self.text = text
+
+    def __repr__(self) -> str:
+        return str(self.text)
+
+
+def signature(thing: Any, name: str) -> str:
+    """How a thing is called, on one line where it fits, else with a line for each parameter."""
+    found = inspect.signature(thing)
+    kept = [
+        item.replace(
+            annotation=item.annotation if item.annotation is item.empty else Annotation(item.annotation),
+            default=Annotation("…") if inspect.isfunction(item.default) else item.default,
+        )
+        for item in found.parameters.values()
+        if item.name != "self"
+    ]
+    found = found.replace(parameters=kept, return_annotation=Annotation(found.return_annotation or "None"))
+    line = f"{name}{found}"
+    if len(line) <= 100:  # noqa: PLR2004 - what fits the width of a page
+        return line
+    mark = next((item.name for item in found.parameters.values() if item.kind is item.KEYWORD_ONLY), None)
+    parts = [f"    {'*, ' if item.name == mark else ''}{item},\n" for item in found.parameters.values()]
+    return f"{name}(\n{''.join(parts)}) -> {found.return_annotation}"
+
+
+def documented(thing: Any, name: str, level: int) -> Iterator[str]:
+    """A heading, the signature and the docstring of a function or class; of a class then its public methods."""
+    yield f"{'#' * level} {name}\n"
+    yield f"```text\n{signature(thing, name)}\n```\n"
+    yield f"{inspect.getdoc(thing)}\n"
+    if not inspect.isclass(thing):
+        return
+    for own, member in vars(thing).items():
+        if own.startswith("_") or not inspect.getdoc(member):
+            continue
+        if isinstance(member, property):
+            yield f"**`{own}`** {inspect.getdoc(member)}\n"
+        elif isinstance(member, classmethod | staticmethod):
+            yield from documented(getattr(thing, own), own, level + 1)
+        elif inspect.isfunction(member):
+            yield from documented(member, own, level + 1)
+
+
+def python_page() -> str:
+    """Every public name with its signature and its docstring, which says first what it guarantees."""
+    parts = ["# Python\n", NOTE, "What may be imported, and stays. Everything else may move.\n"]
+    for module, names in PUBLIC.items():
+        parts.append(f"## {module}\n")
+        for name in names:
+            parts += documented(getattr(import_module(module), name), name, 3)
+    return "\n".join(parts)
+
+
 PAGES = {
+    "alerts.md": alerts_page,
     "cli.md": cli_page,
     "errors.md": errors_page,
     "events.md": events_page,
@@ -224,6 +341,7 @@ PAGES = {
     "pipeline-tests.md": pipeline_tests_page,
     "metrics.md": metrics_page,
     "settings.md": settings_page,
+    "python.md": python_page,
 }
 
 

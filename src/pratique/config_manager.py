@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pratique.documents import KeyPath, folder_of, load_document, read_scalar, shown_path
-from pratique.mistakes import Level, Mistake, Mistakes, refuse
+from pratique.mistakes import Mistake, Mistakes, refuse
 from pratique.secrets import resolve_secrets, reveal
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ _PREFIX: Final = "PRATIQUE__"
 _DOTENV_LINE: Final = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)")
 _QUOTED: Final = re.compile(r"""(["'])(.*?)\1\s*(?:#.*)?""")
 _MISSING: Final = object()
-_UNSERVED: Final = ("alerts", "retry", "service")
-_FREE: Final = frozenset({"connections", *_UNSERVED})  # secrets stay hidden in these
+_UNSERVED: Final = ("retry", "service")
+_FREE: Final = frozenset({"connections", "alerts", *_UNSERVED})  # secrets stay hidden in these
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,7 @@ class _Loaded:
     layers: _Layers  # the same as written, and where
     settings: SettingsSpec
     connections_sound: bool
+    environ: Mapping[str, str]
 
 
 class ConfigManager:
@@ -52,6 +53,7 @@ class ConfigManager:
         chosen = environment or self._variables(Mistakes()).get("PRATIQUE_ENV", ("", ""))[0]
         self.environment = chosen or "dev"
         self._chosen = bool(chosen)
+        self._linted = found
         self._loaded = self._load(found)
 
     @property
@@ -106,6 +108,19 @@ class ConfigManager:
             refuse([Mistake(where, message, hint, "unknown-name")])
         return self.settings.connections[name]
 
+    def resolved(self, value: Any, where: Callable[[KeyPath], str]) -> Any:
+        """`value` with its references to secrets resolved; ConfigurationError for one that is not there.
+
+        Where settings are linted it need not be there: that is a warning.
+        """
+        found = Mistakes()
+        resolved = resolve_secrets(value, self._loaded.environ, root=self.root, where=where, found=found)
+        if self._linted is None:
+            found.refuse()
+        else:
+            self._linted.add(_warned(found))
+        return resolved
+
     def __repr__(self) -> str:
         return f"ConfigManager(environment={self.environment!r}, root={str(self.root)!r})"
 
@@ -128,8 +143,7 @@ class ConfigManager:
         layers.add_variables(variables, mistakes)
         environ = {name: text for name, (text, _) in variables.items()}
         value = resolve_secrets(layers.value, environ, root=self.root, where=layers.where, found=secrets)
-        level: Level = "error" if found is None else "warning"  # where it is linted it need not be set
-        mistakes.add(replace(mistake, level=level) if mistake.code == "secret" else mistake for mistake in secrets)
+        mistakes.add(secrets if found is None else _warned(secrets))
         typed = {key: item if key in _FREE else reveal(item) for key, item in value.items()}
         parsed = parse(SettingsSpec, typed, layers.where, shown=value)
         mistakes.add(parsed.mistakes)
@@ -143,7 +157,7 @@ class ConfigManager:
         else:
             found.add(mistakes)
         unsound = parsed.spec is None or any(len(path) == 1 or path[0] == "connections" for path in parsed.wrong)
-        return _Loaded(value, layers, parsed.spec or SettingsSpec(), not unsound and readable)
+        return _Loaded(value, layers, parsed.spec or SettingsSpec(), not unsound and readable, environ)
 
     def _files(self, found: Mistakes) -> list[Path]:
         """The files that make up this environment, weakest first."""
@@ -154,6 +168,11 @@ class ConfigManager:
             hint = f"known environments: {', '.join(names)}; make config/{self.environment}.yaml for a new one"
             found.add([Mistake(str(self.root / "config"), message, hint, "unknown-name")])
         return [known[name] for name in ("default", self.environment) if name in known]
+
+
+def _warned(secrets: Mistakes) -> list[Mistake]:
+    """Secrets that are not set, as what they are where nothing is run: a warning."""
+    return [replace(mistake, level="warning") if mistake.code == "secret" else mistake for mistake in secrets]
 
 
 def config_files(root: Path, found: Mistakes) -> dict[str, Path]:

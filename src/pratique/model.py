@@ -86,6 +86,7 @@ class ArrowForm:
     columns: Mapping[str, str]
     batches: Callable[[], Iterator[pa.RecordBatch]]
     malformed: bool = False
+    captures: Mapping[str, str] = field(default_factory=dict)  # parts of a path -> columns that hold them
 
 
 Form = CsvForm | ParquetForm | ArrowForm
@@ -151,7 +152,7 @@ class RecordReader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Landed:
-    """An immutable input of one load: described, fingerprinted, counted. Nothing is open.
+    """An immutable input of one load: described, fingerprinted, counted.
 
     `more` says that further files wait for the next load of the same run. `verify()` raises SourceError if a
     file is no longer what was fingerprinted (asked again right before the commit).
@@ -167,6 +168,7 @@ class Landed:
     notices: tuple[str, ...] = ()  # what people should know of how it was read
     cursor: CursorSpan | None = None
     verify: Callable[[], None] = lambda: None
+    release: Callable[[], None] = lambda: None  # the load is committed, or refused
 
     @property
     def files(self) -> tuple[LandedFile, ...]:
@@ -417,10 +419,8 @@ class Marker:
         data["written"] = Written(**data["written"])
         data["segment"] = Segment(**data["segment"]) if data["segment"] else None
         data["cursor"] = CursorSpan(**data["cursor"]) if data.get("cursor") else None
-        data["causes"] = tuple(
-            Cause(**{**item, "places": tuple((name, number) for name, number in item["places"])})
-            for item in data["causes"]
-        )
+        causes = ({**item, "places": tuple((name, at) for name, at in item["places"])} for item in data["causes"])
+        data["causes"] = tuple(Cause(**item) for item in causes)
         return cls(**data)
 
 

@@ -41,6 +41,11 @@ class Written(Protocol):
         ...
 
     @property
+    def captured(self) -> str:
+        """The path with the parts that fields may be taken from."""
+        ...
+
+    @property
     def write(self) -> Disposition:
         """How rows are written."""
         ...
@@ -105,7 +110,7 @@ def nested_tables(
         parents, positions = tell.added(one, documents, schema, (*path, "add"))
         tell.key(documents, schema, written.write, path)
         with tell.mistakes.caught():
-            check_captures(name, spec.path or "", schema, document)
+            check_captures(name, written.captured, schema, document)
         with tell.mistakes.caught():
             merged = spec.on_new_version == "merge"
             check_stored_keys(f"{name}.{table}", schema, written.write, merged=merged)

@@ -9,6 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, NoReturn, TypeVar, cast
 
+from pratique.apis import ApiInput
+from pratique.asking import asked_of, check_cursor, check_parent
 from pratique.config_manager import ConfigManager
 from pratique.databases import DatabaseInput
 from pratique.documents import KeyPath
@@ -29,6 +31,7 @@ OnNewVersion = Literal["replace", "merge", "append", "refuse"]
 _TABLE: Final = re.compile(r"\w[\w-]*(\.\w[\w-]*)?")
 _LATEST: Final = re.compile(r"latest\(\s*([^()]+?)\s*\)")
 _WRITING: Final = ("destination", "write", "lineage")
+_GIVEN: Final[Mapping[bool, FileFormat]] = {True: "jsonl", False: "csv"}  # the form of what a test gives in its place
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,7 @@ class SourcePlan:
     """One source, resolved: what is read, by which schema, and how it is written into which table."""
 
     name: str
-    path: str  # of files; of a database the name of the table, or `query`
+    path: str  # of files; of a database the name of the table, or `query`; of an API the path that is asked
     base: Path
     format: FileFormat
     schema: Schema
@@ -49,6 +52,7 @@ class SourcePlan:
     parents: tuple[str, ...]  # sources of this pipeline that must be loaded first
     reference_tables: Mapping[str, str]  # schema that a reference names -> its table
     database: DatabaseInput | None = None
+    api: ApiInput | None = None
     records: tuple[str, ...] = ()  # keys that lead to the array of records in a JSON file
     nest: Nest | None = None  # of nested records: where in the documents of another source of this pipeline they are
     unit: Unit = "row"  # of documents: what falls together
@@ -56,7 +60,14 @@ class SourcePlan:
     @property
     def type(self) -> str:
         """The word of the language for this kind of source."""
+        if self.api:
+            return "api"
         return self.database.server.kind if self.database else "files"
+
+    @property
+    def captured(self) -> str:
+        """The path with the parts that fields may be taken from."""
+        return "".join(f"{{{place}}}" for place in self.api.captured) if self.api else self.path
 
     @property
     def given(self) -> str:
@@ -212,19 +223,22 @@ class Planner:
         elif reference is not None:
             schema = self._schema(reference, (*at, "schema"))
         self._step(at, lambda: self._complete(name, spec), None)
-        database = None if reads_files else self._step(at, lambda: self._database(name, spec), None, "connections")
-        path = database.name if database else spec.path
+        asked = self._step(at, lambda: asked_of(self._config, name, spec, self._document), None, "connections")
+        database = asked if isinstance(asked, DatabaseInput) else None
+        api = asked if isinstance(asked, ApiInput) else None
+        path = database.name if database else api.name.lstrip("/") if api else spec.path
+        captured = "".join(f"{{{place}}}" for place in api.captured) if api else path or ""
         if schema is None or path is None:
             return None
         read, whole = schema, schema
         leans_on = (*_WRITING, f"schema {read.name}")
         write = spec.write or self._spec.write or self._spec.destination.write or "append"
-        own_table = documents[0] if documents else spec.table if reads_files else None
-        self._step(at, lambda: check_captures(name, path, read, self._document), None, *leans_on)
+        own_table = documents[0] if documents else None if database else spec.table
+        self._step(at, lambda: check_captures(name, captured, read, self._document), None, *leans_on)
         merged = spec.on_new_version == "merge"
         self._step(at, lambda: check_stored_keys(name, read, write, merged=merged), None, *leans_on)
-        if database:
-            self._step(at, lambda: self._check_cursor(name, database, whole, write), None, *leans_on)
+        if asked:
+            self._step(at, lambda: check_cursor(name, asked, whole, write, self._document), None, *leans_on)
             read = self._step(at, lambda: self._filtered(name, spec.filter, whole), whole, *leans_on)
         share = (
             spec.quarantine.max_share,
@@ -235,7 +249,7 @@ class Planner:
             name=name,
             path=path,
             base=self._step(at, lambda: self._base(name, spec, path), self._config.root, "connections"),
-            format=self._step(at, lambda: self._format(name, spec, path), "csv") if reads_files else "csv",
+            format=self._step(at, lambda: self._format(name, spec, path), "csv") if reads_files else _GIVEN[bool(api)],
             schema=read,
             table=self._step(at, lambda: self._table(own_table, read.name, (*at, "table")), read.name, *_WRITING),
             write=write,
@@ -246,6 +260,7 @@ class Planner:
             parents=(),
             reference_tables={},
             database=database,
+            api=api,
             records=self._step(at, lambda: records_of(name, spec, path, self._document), ()) if reads_files else (),
         )
 
@@ -271,31 +286,6 @@ class Planner:
             message = f"sources.{name}: a path of a cloud is not served yet"
             self._fail(message, ("sources", name, "path"), "served: paths of this machine", "not-served")
         return self._config.root
-
-    def _database(self, name: str, spec: SourceSpec) -> DatabaseInput | None:
-        """What a source asks of its database."""
-        from pratique.specs.databases import database_input, server  # noqa: PLC0415 - pydantic
-
-        if spec.connection is None or spec.type not in {"postgres", "mysql", "sqlite"}:
-            return None
-        config, at = self._config, ("sources", name)
-        found = config.connection(spec.connection, self._document.where((*at, "connection")))
-        place: KeyPath = ("connections", spec.connection)
-
-        def where(path: KeyPath, key: bool = False) -> str:  # noqa: FBT001, FBT002 - see specs.base.Where
-            return config.where((*place, *path), key)
-
-        there = server(spec.connection, found, spec.type, config.root, where)
-        return database_input(name, spec, there, lambda key: self._document.where((*at, *key)))
-
-    def _check_cursor(self, name: str, asked: DatabaseInput, schema: Schema, write: Disposition) -> None:
-        path: KeyPath = ("sources", name, "cursor")
-        if asked.cursor and write == "replace":
-            hint = "write cursor: null to read all rows each time, or write: merge"
-            self._fail(f"sources.{name}: write: replace would keep the new rows only", path, hint)
-        if asked.cursor and asked.cursor.lookback and not schema.primary_key:
-            message = f"sources.{name}: a look-back reads rows again, and schema {schema.name} has no key to tell them"
-            self._fail(message, (*path, "lookback"), "give the schema a primaryKey, or remove lookback")
 
     def _filtered(self, name: str, text: str | None, schema: Schema) -> Schema:
         """The schema with the filter of the source beside its own."""
@@ -464,7 +454,21 @@ class Planner:
                     check_reference(plan.schema, parent, reference)
             tables[reference.parent] = siblings[0].table if siblings else self._parent_table(parent)
             parents += [other.name for other in siblings if other is not plan and other.name not in parents]
-        return replace(plan, parents=tuple(parents), reference_tables=tables)
+        plan = replace(plan, parents=tuple(parents), reference_tables=tables)
+        return self._driven(plan, plans) if plan.api and plan.api.parent else plan
+
+    def _driven(self, plan: SourcePlan, plans: list[SourcePlan]) -> SourcePlan:
+        """The plan of a source that is asked for each row of another one: after it, by its table."""
+        api, found = plan.api, self._found
+        assert api is not None and api.parent is not None  # noqa: S101, PT018 - asked before
+        parent = next((other for other in plans if other.name == api.parent.source != plan.name), None)
+        with found.caught():
+            if parent is not None or api.parent.source not in self._spec.sources or api.parent.source == plan.name:
+                check_parent(plan.name, api, parent.schema if parent else None, self._document)
+        if parent is None:
+            return plan
+        driven = replace(api, parent=replace(api.parent, table=parent.table))
+        return replace(plan, api=driven, parents=tuple(dict.fromkeys((*plan.parents, parent.name))))
 
     def _parent_table(self, parent: Schema) -> str:
         """Where a schema's table is if no source of this pipeline writes it."""

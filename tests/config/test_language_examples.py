@@ -116,7 +116,7 @@ def test_the_example_of_files_is_planned_in_full(partners) -> None:
     assert plan.reference_tables == {"partners": "partners"}
     assert plan.parents == ()
     assert pipeline.description == "Sales that partners send once a month"
-    assert pipeline.notices == ("schedule is not served yet", "sources.sales.expect is not served yet")
+    assert pipeline.notices == ("schedule is not served yet",)
     assert pipeline.lineage == ("_load_id",)
     assert (pipeline.destination.type, pipeline.destination.name) == ("duckdb", "warehouse")
     assert pipeline.destination.path == partners.root / "w.duckdb"
@@ -187,9 +187,6 @@ def test_the_example_with_its_cloud_is_refused_at_the_connection(partners) -> No
         (
             CRM_CONTACTS,
             {
-                "4:11": "sources.contacts: type api is not served yet",
-                "6:5": "sources.contacts.get is not served yet",
-                "10:5": "sources.contacts.cursor is not served yet",
                 "12:91": "destination.delete is not served yet",
             },
         ),
@@ -202,7 +199,6 @@ def test_the_example_with_its_cloud_is_refused_at_the_connection(partners) -> No
         (
             WEBSHOP,
             {
-                "3:11": "sources.orders: type api is not served yet",
                 "12:46": "destination.children is not served yet",
             },
         ),
@@ -221,6 +217,34 @@ def test_examples_of_later_features_parse_and_say_what_is_not_served(
         assert message in told[f"pipelines/later.yaml:{place}"]
     for message in told.values():
         assert message.endswith("is not served yet") or re.match("there is no |.*schema is missing", message)
+
+
+def test_the_example_of_an_api_is_planned_in_full(folder, monkeypatch) -> None:
+    """Every word of the source reaches the plan; what is secret does not show itself."""
+    monkeypatch.setenv("CRM_ID", "pratique-of-ours")
+    folder.write({
+        "config/default.yaml": (
+            'connections:\n  crm: {url: "https://api.crm.example", auth: {type: oauth2, client_id: "${CRM_ID}", '
+            'client_secret: "${file:crm.txt}"}}\n  pg: {url: duckdb://lake.duckdb}\n'
+        ),
+        "crm.txt": "the-secret-of-the-crm\n",
+        "pipelines/crm_contacts.yaml": CRM_CONTACTS.replace(", delete: {when: archived, mode: soft}", ""),
+        "schemas/contact.yaml": "primaryKey: id\nfields: {id: integer, updated_at: {type: datetime}, archived: boolean}\n",
+    })  # fmt: skip
+    (plan,) = folder.project().pipeline("crm_contacts").sources
+    assert (plan.type, plan.table, plan.write, plan.keep) == ("api", "crm.contact", "merge", "updated_at")
+    api = plan.api
+    assert (api.method, api.path, api.params) == ("GET", "/v2/contacts", (("updated_since", "{cursor}"),))
+    assert (api.paging.style, api.paging.where, api.records.text) == ("next", "paging.next", "data[*]")
+    assert api.cursor == Cursor("updated_at", "2024-01-01", Lookback(600, seconds=True))
+    auth = api.server.auth
+    assert (auth.type, auth.user, auth.token_url) == (
+        "oauth2",
+        "pratique-of-ours",
+        "https://api.crm.example:443/oauth/token",
+    )
+    assert auth.secret.reveal() == "the-secret-of-the-crm"
+    assert "the-secret" not in repr(plan)
 
 
 def test_the_example_of_a_database_is_planned_in_full(folder, monkeypatch) -> None:

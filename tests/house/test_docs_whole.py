@@ -19,7 +19,7 @@ DOCS = ROOT / "docs"
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.glob("**/*.md")])
 IDS = [str(page.relative_to(ROOT)) for page in PAGES]
 RUN = {"console", "python", "json", "yaml"}
-GENERATED = {"cli.md", "errors.md", "events.md", "functions.md", "settings.md"}
+GENERATED = {"cli.md", "errors.md", "events.md", "functions.md", "python.md", "settings.md"}
 FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]*)#([^)\s]+)\)")
 KINDS = [
@@ -128,7 +128,7 @@ def settings(spec: type[Spec] = SettingsSpec, prefix: str = "") -> Iterator[str]
     for name, item in spec.model_fields.items():
         if inspect.isclass(item.annotation) and issubclass(item.annotation, Spec):
             yield from settings(item.annotation, f"{prefix}{name}.")
-        elif name not in {"connections", "alerts", "retry", "service"}:  # free: the last three mean nothing yet
+        elif name not in {"connections", "channels", "retry", "service"}:  # free, or by name
             yield f"{prefix}{name}"
 
 

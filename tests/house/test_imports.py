@@ -21,6 +21,7 @@ DRIVERS = [
     "psycopg",
     "pymysql",
     "stamina",
+    "aiohttp",
 ]
 CHEAP = [
     "pratique",

@@ -62,12 +62,14 @@ def relation(session: Session, part: Part, first: int) -> Iterator[Relation]:
     if isinstance(part.form, CsvForm):
         yield Relation(_csv(session, part, part.form, first), _texts(part), captures, MALFORMED)
         return
-    inputs = tuple(InputColumn(name, kind) for name, kind in part.form.columns.items())
+    own = set(part.form.captures.values()) if isinstance(part.form, ArrowForm) else set()
+    inputs = tuple(InputColumn(name, kind) for name, kind in part.form.columns.items() if name not in own)
     if isinstance(part.form, ParquetForm):
         read = read_parquet(part, part.form)
         yield Relation(f"(SELECT {_listed(part)}, {_index(part, first)} FROM {read})", inputs, captures, None)
         return
     malformed = MALFORMED if part.form.malformed else None
+    captures |= {name: identifier(column) for name, column in part.form.captures.items()}
     with registered(session, _ARROW, _with_file(part.form, part.files, first)):
         yield Relation(_ARROW, inputs, captures, malformed)
 

@@ -14,8 +14,11 @@ from pratique.ingestion.telling import Telling
 from pratique.monitoring.metrics import BY_HAND
 from pratique.project import Project
 from pratique.secrets import hide_secrets
+from pratique.sources.api_source import APIDataSource
 from pratique.sources.csv_source import CSVDataSource
 from pratique.sources.database_source import DatabaseDataSource
+
+DataSource = APIDataSource | CSVDataSource | DatabaseDataSource
 
 
 class DataIngestionPipeline:
@@ -32,11 +35,11 @@ class DataIngestionPipeline:
         self._config = config
         self._name = name
         self._emit = emit or silent
-        self._sources: list[CSVDataSource | DatabaseDataSource] = []
+        self._sources: list[DataSource] = []
         self.errors: dict[str, PratiqueError] = {}
         self.counts: dict[str, int] = {}
 
-    def add_source(self, source: CSVDataSource | DatabaseDataSource) -> None:
+    def add_source(self, source: DataSource) -> None:
         """Read this source too, after those added before."""
         if self._name is not None:
             raise ConfigurationError(

@@ -39,6 +39,7 @@ from pratique.events import (
 )
 from pratique.ingestion.beside import beside, passed_on
 from pratique.ingestion.dry_run import judged_dry
+from pratique.ingestion.parents import parent_values
 from pratique.ingestion.positions import loads_before, position, replaced_loads
 from pratique.ingestion.progress import Progress
 from pratique.ingestion.reporting import source_report, told
@@ -119,6 +120,7 @@ class PipelineRun:
     quarantine: Quarantine
     limits: ReadLimits
     workspace: Path  # of this run alone: for what it writes in passing
+    landing: Path  # of all runs: for what is kept until it is loaded
     emit: Emit
     run_id: str
     started_at: datetime
@@ -236,6 +238,9 @@ class PipelineRun:
             workspace=self.workspace,
             database=plan.database,
             records=plan.records,
+            api=plan.api,
+            landing=self.landing / self.pipeline.name / plan.name if self.handle else None,
+            values=lambda: parent_values(self.destination, plan),
         )
 
     def _ingest(self, plan: SourcePlan, source: Source, progress: Progress) -> bool:
@@ -272,6 +277,7 @@ class PipelineRun:
         try:
             self._judged_again(self._described(plan, landed))
         except (GateError, SourceError) as error:
+            landed.release()
             if guilty := progress.refuse(landed, error, alone=plan.write != "replace"):
                 self.tell(FileHeld, source=plan.name, file=guilty.version.name, reason=guilty.reason, hint=guilty.hint)
                 return True
@@ -279,6 +285,7 @@ class PipelineRun:
             for one in (plan, *self._nested(plan)):
                 self._progress(one).loaded.update(file.version.name for file in landed.files)
             if self.handle:
+                landed.release()
                 return landed.more
         progress.aside += [file.version for file in landed.files]
         return landed.more

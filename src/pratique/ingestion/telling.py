@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pratique.events import Emit, Event, RunFinished, events_of
+from pratique.ingestion.alerting import Alerting
 from pratique.ledger import Ledger
 from pratique.logging_config import EventLog
-from pratique.measures import ACTIVE, Sample
+from pratique.measures import ACTIVE, ALERTS_FIRING, ALERTS_UNDELIVERED, Sample
 from pratique.model import RunReport
 from pratique.monitoring import MetricsCollector
 from pratique.monitoring.bus import Bus
@@ -24,6 +27,19 @@ class Telling:
             self.bus.subscribe(EventLog())
         self.bus.subscribe(self.metrics.observe)
         self.bus.subscribe(emit)
+
+    @contextmanager
+    def alerting(self, alerting: Alerting | None) -> Iterator[None]:
+        """Around a run: tell what earlier ones left to tell, judge this one as it goes, and deliver at its end."""
+        if alerting is None:
+            yield
+            return
+        self.bus.attempt("telling the alerts of earlier runs", alerting.catch_up)
+        self.bus.subscribe(alerting.observe)
+        try:
+            yield
+        finally:
+            self.bus.attempt("telling the alerts of this run", alerting.deliver)
 
     def remember(self, ledger: Ledger, textfile: Path | None) -> None:
         """From now on the end of a run puts its numbers on the ledger, and all of them into the textfile."""
@@ -54,8 +70,13 @@ def replayed(reports: Iterable[RunReport]) -> MetricsCollector:
 
 
 def current(ledger: Ledger) -> list[Sample]:
-    """What all runs measured together, and which are at work."""
-    active: dict[str, int] = {}
-    for report in ledger.active():
-        active[report.pipeline] = active.get(report.pipeline, 0) + 1
-    return ledger.totals() + [Sample(ACTIVE.name, (name,), "", count, adds=False) for name, count in active.items()]
+    """What all runs measured together, which are at work, and which alerts are open or could not be delivered."""
+    active = Counter(report.pipeline for report in ledger.active())
+    firing = Counter((alert.finding.pipeline, alert.finding.severity) for alert in ledger.alerts.latest(None))
+    undelivered = {(item.channel,): item.messages for item in ledger.alerts.waiting() if item.attempts}
+    return [
+        *ledger.totals(),
+        *(Sample(ACTIVE.name, (name,), "", count, adds=False) for name, count in active.items()),
+        *(Sample(ALERTS_FIRING.name, key, "", count, adds=False) for key, count in firing.items()),
+        *(Sample(ALERTS_UNDELIVERED.name, key, "", count, adds=False) for key, count in undelivered.items()),
+    ]

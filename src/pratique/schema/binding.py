@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from pratique.schema.fields import Schema
+from pratique.schema.fields import Field, Schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,3 +63,9 @@ def bind(schema: Schema, header: Sequence[str]) -> Binding:
     folded = Counter(name.casefold() for name in header)
     duplicates = tuple(dict.fromkeys(name for name in header if folded[name.casefold()] > 1))
     return Binding(columns, missing, extra, duplicates, near)
+
+
+def reader_of(schema: Schema, header: str) -> Field | None:
+    """The field that reads what stands under `header`; None if none does."""
+    read = (item for item in schema.fields if item.capture is None and item.expression is None)
+    return next((item for item in read if header in item.headers), None)

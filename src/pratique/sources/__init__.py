@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from pratique.apis import ApiInput
 from pratique.databases import DatabaseInput
 from pratique.model import Disposition, Position
 from pratique.schema import Dialect, Schema
@@ -28,13 +29,23 @@ def open_source(
     workspace: Path | None = None,
     database: DatabaseInput | None = None,
     records: tuple[str, ...] = (),
+    api: ApiInput | None = None,
+    landing: Path | None = None,
+    values: Callable[[], list[tuple[str, ...]]] | None = None,
 ) -> Source:
-    """A source of files below `base`, or of the rows of `database`; touches neither yet.
+    """A source of files below `base`, of the rows of `database`, or of the records of `api`; touches none of them yet.
 
     Raises ConfigurationError for a wrong path or format, or where the package for a kind of database is missing.
-    `records` are the keys that lead to the array of records in a JSON file.
-    What it must write in passing goes into `workspace` (None: the system's temporary folder), whose owner clears it.
+    What it must write in passing goes into `workspace` (None: the system's temporary folder), whose owner clears it;
+    what a later run goes on with into `landing` (None: there is no later run). `values`: what stands in an API's path;
+    `records`: keys that lead to the array of records in a JSON file.
     """
+    if api is not None:
+        from pratique.sources.api.source import ApiSource, nothing_in_the_path  # noqa: PLC0415 - one kind is needed
+
+        folder = landing or (workspace or Path(tempfile.gettempdir())) / "landed" / name
+        asked_for = values if values is not None and api.parent else nothing_in_the_path
+        return ApiSource(name, schema, api, disposition, limits or ReadLimits(), folder, asked_for)
     if database is not None:
         from pratique.sources.database.source import DatabaseSource  # noqa: PLC0415 - loads what talks to databases
 

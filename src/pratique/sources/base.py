@@ -26,6 +26,10 @@ class ReadLimits:
     files_per_load_max: int = 1000
     unpacked_bytes_max: int = 20 << 30
     expansion_max: int = 200
+    response_bytes_max: int = 32 << 20
+    pages_max: int = 100_000
+    read_seconds_max: float = 21_600
+    landed_hours_max: float = 24
 
 
 class Source(Protocol):

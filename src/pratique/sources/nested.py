@@ -42,7 +42,7 @@ def nested(landed: Landed, nest: Nest, schema: Schema) -> Landed:
             first += file.records
             files.append(replace(file, records=records, first_number=1, blank_lines=0))
             places[file.version.name] = place
-        parts.append(Part(cutter.form([places[file.version.name] for file in files]), tuple(files)))
+        parts.append(Part(cutter.form(part, [places[file.version.name] for file in files]), tuple(files)))
     return Landed(
         landed.source, tuple(parts), _Reader(cutter, places), supersedes=landed.supersedes, verify=landed.verify
     )
@@ -90,17 +90,23 @@ class _Cutter:
             numbers = range(first + at, first + min(at + _DOCUMENTS, place.file.records))
             yield from self.landed.reader.records(place.part, place.file, numbers)
 
-    def form(self, places: Sequence[_Place]) -> ArrowForm:
-        """What an engine reads of files: their records with the place of each one's document."""
-        columns = (*self.columns, DOCUMENT)
+    def form(self, part: Part, places: Sequence[_Place]) -> ArrowForm:
+        """What an engine reads of files: their records with the place of each one's document.
+
+        What stood in the path of a document, as an API has it, stands in that of its records.
+        """
+        captures = part.form.captures if isinstance(part.form, ArrowForm) else {}
+        columns = (*self.columns, *captures.values(), DOCUMENT)
 
         def rows() -> Iterator[tuple[list[str | None], str | None]]:
             for place in places:
                 for at, document in enumerate(self.documents(place), place.first):
+                    path = [document.values.get(column) for column in captures.values()]
                     for _, values, problem in self.records(document):
-                        yield [*(values.get(name) for name in self.columns), str(at)], problem
+                        yield [*(values.get(name) for name in self.columns), *path, str(at)], problem
 
-        return ArrowForm(dict.fromkeys(columns, "VARCHAR"), lambda: text_batches(columns, rows()), malformed=True)
+        types = dict.fromkeys(columns, "VARCHAR")
+        return ArrowForm(types, lambda: text_batches(columns, rows()), malformed=True, captures=captures)
 
     def counted(self, text: str) -> int:
         """How many records a document holds."""

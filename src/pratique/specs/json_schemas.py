@@ -8,7 +8,7 @@ from pratique.schema.rules import FORMATS
 from pratique.specs.base import NAME_PATTERN, Spec
 from pratique.specs.cases import CaseFileSpec
 from pratique.specs.descriptions import WORDS
-from pratique.specs.pipeline import DATABASE_TYPES, DESTINATION_WORDS, SOURCE_WORDS, TOGETHER_WORDS, PipelineSpec
+from pratique.specs.pipeline import DATABASE_TYPES, DESTINATION_WORDS, TOGETHER_WORDS, PipelineSpec
 from pratique.specs.schema import DECIMAL_PATTERN, ENCODINGS, TYPES, SchemaSpec
 from pratique.specs.settings import SettingsSpec
 
@@ -28,7 +28,6 @@ _SPECS: Final[dict[Kind, type[Spec]]] = {
 }
 _UNSERVED: Final = {
     "TogetherSpec": TOGETHER_WORDS,
-    "SourceSpec": SOURCE_WORDS,
     "DestinationSpec": DESTINATION_WORDS,
 }
 _TYPE: Final = {"anyOf": [{"enum": list(TYPES)}, {"pattern": f"^{DECIMAL_PATTERN}$"}], "type": "string"}
@@ -65,11 +64,13 @@ _WORDS: Final[dict[str, dict[str, dict[str, Any]]]] = {
         "encoding": {"examples": list(ENCODINGS)},
     },
     "SourceSpec": {
-        "type": {"enum": ["files", *sorted(DATABASE_TYPES)]},
+        "type": {"enum": ["files", "api", *sorted(DATABASE_TYPES)]},
+        "get": {"examples": ["/v2/contacts", "/orders/{id}/lines"]},
+        "records": {"examples": ["data[*]"]},
+        "params": {"examples": [{"updated_since": "{cursor}"}]},
         "filter": {"examples": ["status <> 'draft'"]},
         "path": {"examples": ["in/*.csv", "{partner}/sales_{period:%Y-%m}*.csv"]},
         "schema": {"examples": ["orders", "orders@2"]},
-        "records": {"examples": ["data[*]"]},
         "keep": {"anyOf": [{"type": "string", "pattern": r"^latest\(.+\)$"}, {"type": "null"}]},
     },
     "TableSpec": {
@@ -110,7 +111,7 @@ _WORDS: Final[dict[str, dict[str, dict[str, Any]]]] = {
                     "url": {
                         "type": "string",
                         "description": "duckdb://FILE, parquet://FOLDER, a folder, postgres://user@host/database, "
-                        "mysql://user@host/database, or sqlite://FILE",
+                        "mysql://user@host/database, sqlite://FILE, or https://… of an API",
                     },
                     "type": {"enum": ["duckdb", "parquet", "files"], "description": "instead of the url's beginning"},
                     "path": {"type": "string", "description": "with `type`, instead of `url`"},

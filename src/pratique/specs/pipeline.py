@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, Field
 
 from pratique.databases import Lookback
 from pratique.model import Disposition
-from pratique.specs.base import Free, Name, Share, Spec
+from pratique.specs.base import Free, Name, Share, Spec, seconds_of
+from pratique.specs.promises import OwnerWord, PipelineExpectSpec, SourceExpectSpec
 from pratique.specs.schema import DialectSpec
 
 SourceType = Literal["files", "api", "postgres", "mysql", "sqlite", "python"]
 LineageColumn = Literal["_source", "_file", "_row_number", "_ingestion_timestamp", "_run_id", "_load_id"]
 Text = Annotated[str, Field(min_length=1)]
 
-NOTICED_WORDS: Final = frozenset({"schedule", "expect"})  # not served yet, but the rows are right without them
+NOTICED_WORDS: Final = frozenset({"schedule"})  # not served yet, but the rows are right without them
 TOGETHER_WORDS: Final = frozenset({"commit"})  # not served yet, and the result would be wrong without them
-SOURCE_WORDS: Final = frozenset({"get", "params", "paginate"})
 DATABASE_TYPES: Final = frozenset({"postgres", "mysql", "sqlite"})
-DATABASE_WORDS: Final = frozenset({"cursor", "filter", "query", "columns"})  # served where a database is read
-FILE_WORDS: Final = frozenset(
-    {"path", "format", "on_new_version", "overrides", "records", "unit", "tables"}
-)  # mean nothing there
+_FILE_WORDS: Final = frozenset({"path", "format", "on_new_version", "overrides"})
+_DATABASE_WORDS: Final = frozenset({"query", "columns"})
+_API_WORDS: Final = frozenset({"get", "post", "params", "body", "paginate", "parent"})
+_JSON_WORDS: Final = frozenset({"records", "unit", "tables"})
+# Words of other types, by the type of source for which they mean nothing.
+STRANGE_WORDS: Final[dict[str, frozenset[str]]] = {
+    "files": _DATABASE_WORDS | _API_WORDS | {"cursor", "filter"},
+    "api": _FILE_WORDS | _DATABASE_WORDS,
+    "python": frozenset(),  # which is not served itself
+    **dict.fromkeys(DATABASE_TYPES, _FILE_WORDS | _API_WORDS | _JSON_WORDS),
+}
 DESTINATION_WORDS: Final = frozenset({"delete", "children"})
 
 
@@ -52,10 +58,10 @@ def _lookback(value: Any) -> Any:
     """`10m`, `1h`, `2d`, or a whole number in units of the cursor."""
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return Lookback(value, seconds=False)
-    match = re.fullmatch("([0-9]+) ?([smhd])", value) if isinstance(value, str) else None
-    if match is None:
-        raise ValueError("expected a time such as 10m, 1h or 2d, or a whole number")
-    return Lookback(int(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]], seconds=True)
+    try:
+        return Lookback(seconds_of(value), seconds=True)
+    except (TypeError, ValueError):
+        raise ValueError("expected a time such as 10m, 1h or 2d, or a whole number") from None
 
 
 def _text_of_number(value: Any) -> Any:
@@ -78,6 +84,30 @@ class TableSpec(Spec):
     add: dict[str, Text] = Field(default_factory=dict)
 
 
+def _paginate(value: Any) -> Any:
+    """`page`, `offset` or `link_header` alone is the usual name of the parameter or relation."""
+    usual = {"page": "page", "offset": "offset", "link_header": "next"}
+    return {value: usual[value]} if isinstance(value, str) and value in usual else value
+
+
+class PaginateSpec(Spec):
+    """How one page of an API leads to the next: one of the first six words."""
+
+    next: Text | None = None
+    link_header: Text | None = None
+    next_page_header: Text | None = None
+    cursor: Text | None = None
+    page: Text | None = None
+    offset: Text | None = None
+    param: Text | None = None
+    in_: Literal["query", "body"] | None = Field(None, alias="in")
+    first: Annotated[int, Field(ge=0)] | None = None
+    size: Annotated[int, Field(ge=1)] | None = None
+    size_param: Text | None = None
+    total: Text | None = None
+    pages: Text | None = None
+
+
 class SourceSpec(Spec):
     """One source with its schema and its table."""
 
@@ -97,11 +127,16 @@ class SourceSpec(Spec):
     columns: Annotated[list[Text], Field(min_length=1)] | None = None
     cursor: CursorSpec | None = None
     filter: Text | None = None
-    expect: Any = None
-    get: Any = None
-    params: Any = None
-    paginate: Any = None
+    expect: SourceExpectSpec | None = None
+    get: Text | None = None
+    post: Text | None = None
+    params: dict[str, str | int | float | bool | list[str | int | float | bool]] | None = None
+    body: Free | None = None
+    paginate: Annotated[
+        PaginateSpec | None, BeforeValidator(_paginate, json_schema_input_type=PaginateSpec | str | None)
+    ] = None
     records: Text | None = None
+    parent: Name | None = None
     unit: Literal["document", "row"] | None = None
     tables: Annotated[dict[Name, TableSpec], Field(min_length=1)] | None = None
 
@@ -129,9 +164,9 @@ class PipelineSpec(Spec):
     """A pipeline; `defaults` is already merged into each source."""
 
     description: str = ""
-    owner: Any = None
+    owner: OwnerWord | None = None
     schedule: Any = None
-    expect: Any = None
+    expect: PipelineExpectSpec | None = None
     defaults: Free = Field(default_factory=dict)
     sources: Annotated[dict[Name, SourceSpec], Field(min_length=1)]
     destination: DestinationSpec

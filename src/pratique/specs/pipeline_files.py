@@ -7,19 +7,19 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from pratique.documents import Document, KeyPath
+from pratique.expectations import Promise
 from pratique.mistakes import Mistake, Mistakes
 from pratique.specs.base import Spec, parse
 from pratique.specs.pipeline import (
     DATABASE_TYPES,
-    DATABASE_WORDS,
     DESTINATION_WORDS,
-    FILE_WORDS,
     NOTICED_WORDS,
-    SOURCE_WORDS,
+    STRANGE_WORDS,
     TOGETHER_WORDS,
     PipelineSpec,
     SourceSpec,
 )
+from pratique.specs.promises import promise_of
 
 _STAND_INS: Final = {"destination": {"connection": "missing"}}  # what else is wrong is told even if there is none
 
@@ -35,9 +35,10 @@ class PipelineFile:
     document: Document
     wrong: frozenset[KeyPath]
     notices: tuple[str, ...]
+    promise: Promise
 
 
-def read_pipeline(document: Document, found: Mistakes) -> PipelineFile | None:
+def read_pipeline(name: str, document: Document, found: Mistakes) -> PipelineFile | None:
     """The pipeline that `document` declares; every mistake is put into `found`. None if nothing of it can be read."""
     document = replace(document, heirs="sources")
     raw = document.value
@@ -58,16 +59,16 @@ def read_pipeline(document: Document, found: Mistakes) -> PipelineFile | None:
     messages = tuple(dict.fromkeys(notice.message for notice in notices))
     owner = document.owners()
     unserved = {owner(mistake.where)[:2] for mistake in later}
-    return PipelineFile(parsed.spec, document, parsed.wrong | unserved, messages)
+    promise = promise_of(name, parsed.spec, document, found)
+    return PipelineFile(parsed.spec, document, parsed.wrong | unserved, messages, promise)
 
 
 def _later(spec: PipelineSpec, document: Document) -> Iterator[Mistake]:
     """Words without whose feature the result would be wrong."""
     for name, source in spec.sources.items():
-        if source.type not in {"files", *DATABASE_TYPES}:
-            message, served = f"sources.{name}: type {source.type} is not served yet", "files, postgres, mysql, sqlite"
+        if source.type == "python":
+            message, served = f"sources.{name}: type python is not served yet", "files, api, postgres, mysql, sqlite"
             yield Mistake(document.where(("sources", name, "type")), message, f"served: {served}", "not-served")
-        yield from _refused(source, SOURCE_WORDS, ("sources", name), document)
         yield from _strange(name, source, document)
     yield from _refused(spec.destination, DESTINATION_WORDS, ("destination",), document)
     yield from _refused(spec.together, TOGETHER_WORDS, ("together",), document)
@@ -75,13 +76,11 @@ def _later(spec: PipelineSpec, document: Document) -> Iterator[Mistake]:
 
 def _strange(name: str, source: SourceSpec, document: Document) -> Iterator[Mistake]:
     """Words that belong to another type of source."""
-    database = source.type in DATABASE_TYPES
-    for word in sorted(FILE_WORDS if database else DATABASE_WORDS):
+    for word in sorted(STRANGE_WORDS[source.type]):
         if getattr(source, word):
-            what = f"for type {source.type}" if database or source.type == "files" else "yet"
             hint = "a filter of rows stands in the schema" if word == "filter" else "leave it out, or change the type"
             place = document.key_where(("sources", name, word))
-            yield Mistake(place, f"sources.{name}.{word} is not served {what}", hint, "not-served")
+            yield Mistake(place, f"sources.{name}.{word} is not served for type {source.type}", hint, "not-served")
 
 
 def _apart(spec: PipelineSpec, document: Document) -> Iterator[Mistake]:
@@ -104,7 +103,6 @@ def _refused(spec: Spec, words: frozenset[str], path: KeyPath, document: Documen
 def _notices(spec: PipelineSpec, document: Document) -> Iterator[Mistake]:
     """Words that change nothing about the rows, and do nothing yet."""
     paths: list[KeyPath] = [(word,) for word in sorted(NOTICED_WORDS) if getattr(spec, word) is not None]
-    paths += [("sources", name, "expect") for name, source in spec.sources.items() if source.expect is not None]
     for path in paths:
         message, hint = (
             f"{'.'.join(map(str, path))} is not served yet",

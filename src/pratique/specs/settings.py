@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
+from pratique.specs.alerts import AlertsSpec
 from pratique.specs.base import Free, Name, Share, Spec
 
 Size = Annotated[str, StringConstraints(pattern=r"^[0-9]+(\.[0-9]+)? ?([KMGT]i?B|B)$")]
@@ -41,6 +42,10 @@ class LimitsSpec(Spec):
     files_per_load_max: int = Field(1000, ge=1)
     unpacked_bytes_max: int = Field(20 * 1024**3, ge=1)
     expansion_max: int = Field(200, ge=1)
+    response_bytes_max: int = Field(32 * 1024**2, ge=1024)
+    pages_max: int = Field(100_000, ge=1)
+    read_seconds_max: float = Field(21_600, gt=0)
+    landed_hours_max: float = Field(24, ge=0)
     records_in_memory_max: int = Field(1_000_000, ge=1)
 
 
@@ -89,7 +94,7 @@ class MonitoringSpec(Spec):
 
 
 class SettingsSpec(Spec):
-    """All settings. `alerts`, `retry` and `service` belong to features that are not built yet."""
+    """All settings. `retry` and `service` belong to features that are not built yet."""
 
     logging: LoggingSpec = LoggingSpec()
     state: StateSpec = StateSpec()
@@ -97,6 +102,6 @@ class SettingsSpec(Spec):
     limits: LimitsSpec = LimitsSpec()
     quarantine: QuarantineSpec = QuarantineSpec()
     monitoring: MonitoringSpec = MonitoringSpec()
-    alerts: Free = Field(default_factory=dict)
+    alerts: AlertsSpec = AlertsSpec()
     retry: Free = Field(default_factory=dict)
     service: Free = Field(default_factory=dict)

@@ -21,6 +21,7 @@ from pratique.sources.files.survey import Survey, fingerprint, text_batches
 
 # Limit: nested arrays and objects; a parser's stack is not endless.
 _DEPTH_MAX: Final = 100
+_TEXTS: Final = frozenset({str, type(None)})
 _BLANK: Final = re.compile(r"[ \t\r\n]*")
 _STRING: Final = re.compile(r'"(?:[^"\\]++|\\.?)*+"?', re.DOTALL)  # one that is not closed reaches to the end
 
@@ -70,23 +71,44 @@ def _strip(line: bytes, *, first: bool) -> bytes:
     return line.removeprefix(b"\xef\xbb\xbf") if first else line
 
 
+def plain_decoder() -> json.JSONDecoder:
+    """A decoder that keeps the text of each number, and refuses what no record may hold."""
+    return json.JSONDecoder(
+        parse_int=str, parse_float=str, parse_constant=_refuse_constant, object_pairs_hook=_refuse_twins
+    )
+
+
 @dataclass(slots=True)
 class RecordParser:
     """Parses the text of a record: numbers, booleans, nested values keep theirs, strings are decoded, null is None."""
 
-    schema: Schema
+    schema: Schema | None
     _names: dict[str, str]
+    _own_names: bool
     _texts: frozenset[str]  # columns of texts in which nothing may be nested
     _scan: Callable[[str, int], tuple[Any, int]]
 
-    def __init__(self, schema: Schema, *, nested: bool = False) -> None:
-        """`nested`: the records stand in documents, and what is nested in them again is no text."""
+    def __init__(self, schema: Schema | None, *, nested: bool = False) -> None:
+        """Without a schema every key is a column.
+
+        `nested`: the records stand in documents, and what is nested in them again is no text.
+        """
         self.schema = schema
-        fields = [item for item in schema.fields if item.capture is None and item.expression is None]
+        fields = [item for item in schema.fields if item.capture is None and item.expression is None] if schema else []
         self._names = {name: item.headers[0] for item in reversed(fields) for name in reversed(item.headers)}
+        self._own_names = all(name == column for name, column in self._names.items())
         others = {item.headers[0] for item in fields if item.type.name != "string"}
-        self._texts = frozenset(self._names.values()) - others if nested or schema.nested else frozenset()
+        strict = nested or (schema is not None and schema.nested)
+        self._texts = frozenset(self._names.values()) - others if strict else frozenset()
         self._scan = strict_decoder().scan_once  # type: ignore[attr-defined] # unknown to typeshed, as `scanstring`
+
+    @property
+    def _nested(self) -> tuple[tuple[str, ...], ...]:
+        return self.schema.nested if self.schema is not None else ()
+
+    @property
+    def _rejects(self) -> bool:
+        return self.schema is not None and self.schema.extra_fields == "reject"
 
     def parse(self, line: bytes) -> tuple[dict[str, str | None], str | None]:
         """(values by column, None), or ({}, why not)."""
@@ -100,6 +122,30 @@ class RecordParser:
             return {}, f"not JSON: no value at character {error.value + 1}"
         except json.JSONDecodeError as error:
             return {}, f"not JSON: {error.msg} at character {error.pos + 1}"
+
+    def of(self, record: dict[str, Any], *, doubtful: bool) -> dict[str, str | None] | None:
+        """What `parse` gives for a record that `plain_decoder` made, None where only its text can tell.
+
+        `doubtful`: it may hold half a character.
+        """
+        if doubtful and not _is_whole(record):
+            return None
+        if self._own_names and _TEXTS.issuperset(map(type, record.values())) and record.keys() <= self._names.keys():
+            return record
+        values: dict[str, str | None] = {}
+        for key, value in record.items():
+            if type(value) is bool:
+                value = "true" if value else "false"  # noqa: PLW2901 - as it is written
+            elif type(value) not in _TEXTS:
+                return None
+            column = self._names.get(key) if self.schema else key
+            if column is None and (self._rejects or self._nested):
+                return None
+            if column in values:
+                return None
+            if column is not None:
+                values[column] = value
+        return values
 
     def _object(self, text: str) -> dict[str, str | None]:
         refuse_depth(text)
@@ -132,16 +178,16 @@ class RecordParser:
 
     def _refuse_kind(self, key: str, value: Any) -> None:
         """Refuse what is no array where another table takes one, and what is nested where a text is declared."""
-        for keys in self.schema.nested:
+        for keys in self._nested:
             if keys[0] == key:
                 _refuse_no_array(value, keys)
         if isinstance(value, dict | list) and self._names.get(key) in self._texts:
             raise _MalformedError(f"{key!r} is {_kind(value)} where a text is declared")
 
     def _put(self, values: dict[str, str | None], key: str, value: str | None) -> None:
-        column = self._names.get(key)
+        column = self._names.get(key) if self.schema else key
         if column is None:
-            if self.schema.extra_fields == "reject" and (key,) not in self.schema.nested:
+            if self._rejects and (key,) not in self._nested:
                 raise _MalformedError(f"unknown field {key!r}")
         elif column in values:
             raise _MalformedError(f"the field {column!r} stands under two of its names")
@@ -195,6 +241,16 @@ def _text(written: str, value: Any) -> str | None:
     if written[0] in "{[" and "\\u" in written:
         _refuse_surrogates(json.dumps(value, ensure_ascii=False))
     return written
+
+
+def _is_whole(record: dict[str, Any]) -> bool:
+    """Whether no half of a character stands in its keys and texts."""
+    try:
+        "".join(record).encode()
+        "".join(value for value in record.values() if type(value) is str).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _refuse_surrogates(text: str) -> None:

@@ -1,0 +1,221 @@
+"""The records in a page: counted when it lands, cut out and parsed when they are judged; no digit takes a detour.
+
+The two ways know nothing of each other, so that the balance of a load means something: a page that lands is parsed by
+one parser and its arrays are counted; the records that are judged are cut out of the text by another one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+from pratique.apis import EACH, JsonPath, kind_of
+from pratique.errors import SourceError
+from pratique.schema import Schema
+from pratique.sources.files.header import expected
+from pratique.sources.files.jsonl import RecordParser, plain_decoder
+
+_BLANK: Final = re.compile(r"[ \t\r\n]*")
+_BOM: Final = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A page as it lands: its parsed value for what leads on, how many records it holds, and their hash."""
+
+    value: Any
+    records: int
+    content: str
+
+
+def counted(body: bytes, records: JsonPath) -> Counted:
+    """Count the records of a page; SourceError says why it is none."""
+    value = parsed(body)
+    try:
+        found = records.records(value)
+    except ValueError as error:
+        told = f"there are no records at {records.text or 'its top'!r}: {error}"
+        raise SourceError(told, hint="correct `records`, such as data[*]") from error
+    try:
+        text = orjson.dumps(found)
+    except (orjson.JSONEncodeError, RecursionError):
+        text = repr(found).encode("utf-8", "surrogatepass")
+    return Counted(value, len(found), hashlib.sha256(text).hexdigest() if found else "")
+
+
+def parsed(body: bytes) -> Any:
+    """The value of a JSON text, leniently: what is wrong inside a record is that record's verdict. SourceError."""
+    try:
+        return orjson.loads(body.removeprefix(_BOM))
+    except orjson.JSONDecodeError:
+        pass
+    try:
+        return json.loads(_text(body), strict=False)
+    except (ValueError, RecursionError) as error:
+        told = (
+            f"{error.msg} at character {error.pos + 1}"
+            if isinstance(error, json.JSONDecodeError)
+            else "nested too deep"
+        )
+        raise SourceError(
+            f"it is not JSON: {told}", hint="look at what it answers: a page for people, or an error?"
+        ) from error
+
+
+def exact(body: bytes, path: JsonPath) -> str | None:
+    """What stands at a path along keys as the text that it is; None for nothing, an empty text, false and zero."""
+    value = path.one(parsed(body))
+    if isinstance(value, float) or (isinstance(value, int) and not isinstance(value, bool)):
+        found = path.one(json.loads(_text(body), parse_float=str, parse_int=str, strict=False))
+        return str(found) if value else None
+    return value if isinstance(value, str) and value else None
+
+
+def _text(body: bytes) -> str:
+    return body.removeprefix(_BOM).decode("utf-8", "surrogateescape")
+
+
+class CutRecord(NamedTuple):
+    """A record in the text of its page: where it stands, and its values by column, or why it has none."""
+
+    begin: int
+    end: int
+    values: dict[str, str | None]
+    problem: str | None
+
+
+class PageReader:
+    """Cuts the records out of pages and parses them, as those of JSON files are parsed."""
+
+    def __init__(self, schema: Schema | None, records: JsonPath) -> None:
+        self.columns = expected(schema) if schema else ()
+        self._path = records
+        self._parser = RecordParser(schema)
+        self._decoder = plain_decoder()
+        self._lenient = json.JSONDecoder(strict=False)
+        self._flat = True  # until a record has values with parts: their text is cut out
+
+    def table(self, body: bytes) -> list[tuple[dict[str, str | None], str | None]]:
+        """Values by column, and why there are none, of every record of a page, in order."""
+        if self._flat:
+            text = _text(body)
+            try:
+                found = self._path.records(self._decoder.decode(text))
+            except (ValueError, RecursionError):
+                found = [None]  # something is wrong in one of them: which one?
+            doubtful = "\\u" in text
+            made = [self._parser.of(record, doubtful=doubtful) if type(record) is dict else None for record in found]
+            if all(values is not None for values in made):
+                return [(values, None) for values in made if values is not None]
+            self._flat = False
+        return [(record.values, record.problem) for record in self.records(body)]
+
+    def records(self, body: bytes) -> Iterator[CutRecord]:
+        """Yield every record of a page, in order, with its place in the text."""
+        text = _text(body)
+        plain = True
+        try:
+            found = self._cut(text, self._decoder)
+        except (ValueError, StopIteration, RecursionError):
+            found, plain = self._cut(text, self._lenient), False
+        doubtful = "\\u" in text
+        for begin, end, value in found:
+            values = self._parser.of(value, doubtful=doubtful) if plain and type(value) is dict else None
+            if values is not None:
+                yield CutRecord(begin, end, values, None)
+            else:
+                raw = text[begin:end].encode("utf-8", "surrogateescape")
+                yield CutRecord(begin, end, *self._parser.parse(raw))
+
+    def texts(self, body: bytes, numbers: Sequence[int]) -> Iterator[tuple[int, str, dict[str, str | None], int]]:
+        """Yield number, raw text, values and offset in bytes of the records with these numbers, counted from 1."""
+        text = _text(body)
+        skipped = len(body) - len(body.removeprefix(_BOM))
+        wanted = set(numbers)
+        for number, record in enumerate(self.records(body), 1):
+            if number in wanted:
+                raw = text[record.begin : record.end].encode("utf-8", "surrogateescape")
+                offset = skipped + len(text[: record.begin].encode("utf-8", "surrogateescape"))
+                yield number, raw.decode("utf-8", "backslashreplace"), record.values, offset
+
+    def _cut(self, text: str, decoder: json.JSONDecoder) -> list[tuple[int, int, Any]]:
+        """Begin, end and decoded value of every record; ValueError or StopIteration where the text is broken."""
+        found: list[tuple[int, int, Any]] = []
+        scan = decoder.scan_once  # type: ignore[attr-defined] # typeshed does not know it
+        end = self._walk(text, _skip(text, 0), self._path.steps, scan, found)
+        if _skip(text, end) != len(text):
+            raise ValueError(text)
+        return found
+
+    def _walk(self, text: str, at: int, steps: tuple[str | int, ...], scan: Any, found: list[Any]) -> int:
+        """Where the value that begins here ends; the records in it are put into `found`."""
+        if not steps:
+            value, end = scan(text, at)
+            found.append((at, end, value))
+            return int(end)
+        mark, step = text[at : at + 1], steps[0]
+        if step == EACH and mark == "[":
+            return self._elements(text, at, steps[1:], scan, found)
+        if step != EACH and mark == "{":
+            return self._members(text, at, steps, scan, found)
+        value, end = scan(text, at)
+        if value is not None:
+            raise ValueError(kind_of(value))
+        if EACH not in steps:
+            found.append((at, end, None))
+        return int(end)
+
+    def _elements(self, text: str, at: int, steps: tuple[str | int, ...], scan: Any, found: list[Any]) -> int:
+        at = _skip(text, at + 1)
+        if text[at : at + 1] == "]":
+            return at + 1
+        while True:
+            at = _skip(text, self._walk(text, at, steps, scan, found))
+            mark = text[at : at + 1]
+            if mark == "]":
+                return at + 1
+            if mark != ",":
+                raise ValueError(mark)
+            at = _skip(text, at + 1)
+
+    def _members(self, text: str, begin: int, steps: tuple[str | int, ...], scan: Any, found: list[Any]) -> int:
+        """Walk through an object. Of two members of one name the last one counts, as for every parser."""
+        at = _skip(text, begin + 1)
+        chosen: list[Any] | None = None
+        if text[at : at + 1] == "}":
+            at += 1
+        else:
+            while True:
+                key, at = json.decoder.scanstring(text, at + 1, False)  # type: ignore[attr-defined] # typeshed
+                at = _skip(text, at)
+                if text[at : at + 1] != ":":
+                    raise ValueError(key)
+                at = _skip(text, at + 1)
+                if key == steps[0]:
+                    chosen = []
+                    at = self._walk(text, at, steps[1:], scan, chosen)
+                else:
+                    at = scan(text, at)[1]
+                at = _skip(text, at)
+                mark = text[at : at + 1]
+                at += 1
+                if mark == "}":
+                    break
+                if mark != ",":
+                    raise ValueError(mark)
+                at = _skip(text, at)
+        if chosen is None and EACH not in steps:
+            chosen = [(begin, at, None)]
+        found.extend(chosen or ())
+        return at
+
+
+def _skip(text: str, at: int) -> int:
+    match = _BLANK.match(text, at)
+    return match.end() if match else at

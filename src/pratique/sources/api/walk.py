@@ -1,0 +1,319 @@
+"""One walk through an API: page after page, side by side where their numbers are known; what is landed is not asked."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
+
+from pratique.apis import ApiInput, Paging
+from pratique.errors import SourceError
+from pratique.secrets import hide_secrets
+from pratique.sources.api.client import Answer, Client, head, shown
+from pratique.sources.api.pages import Counted, counted, exact
+from pratique.sources.api.reading import Page, Reading
+from pratique.sources.api.requests import Ask, request
+from pratique.sources.base import ReadLimits
+
+# Limit: pages without a record, one behind the other, after which nobody believes that more will come.
+_EMPTY_MAX: Final = 100
+# Limit: pages with the same records, one behind the other, where cursors say that each is another one.
+_SAME_MAX: Final = 10
+
+
+@dataclass(slots=True)
+class Walk:
+    """Lands every page that a reading lacks."""
+
+    asked: ApiInput
+    client: Client
+    reading: Reading
+    limits: ReadLimits
+    cursor: str | None  # what stands for {cursor}
+    asked_pages: int = 0
+    notices: dict[str, None] = field(default_factory=dict)
+
+    async def run(self) -> None:
+        """Walk through every stretch, as many side by side as the connection allows; the first error ends all."""
+        stretches = iter(range(len(self.reading.values)))
+
+        async def worker() -> None:
+            for stretch in stretches:
+                await self._stretch(stretch)
+
+        await together(worker() for _ in range(min(self.client.server.concurrency, len(self.reading.values))))
+
+    async def _stretch(self, stretch: int) -> None:
+        paging = self.asked.paging
+        if paging is not None and paging.style in {"page", "offset"}:
+            await self._numbered(stretch, paging)
+        else:
+            await self._chained(stretch, paging)
+
+    # --- one page leads to the next -----------------------------------------------------------------------------------
+
+    async def _chained(self, stretch: int, paging: Paging | None) -> None:
+        """Page after page, until one leads nowhere. SourceError where the way is a circle, or has no end."""
+        number, after = 1, None
+        seen: set[str] = set()
+        empty = same = 0
+        before = ""
+        while True:
+            page = self.reading.pages.get((stretch, number))
+            if page is None:
+                page = await self._land(stretch, number, self._chained_ask(stretch, paging, after), paging)
+            empty = 0 if page.records else empty + 1
+            same = same + 1 if page.records and page.content == before else 0
+            before = page.content
+            after = page.after
+            if after is None:
+                self._look_at_total(stretch)
+                return
+            if after in seen or same >= _SAME_MAX or empty >= _EMPTY_MAX:
+                how = "leads back to a page before" if after in seen else "gives the same records again and again"
+                how = how if page.records else f"has given no record for {empty} pages"
+                raise self._stuck(stretch, number, how)
+            seen.add(after)
+            number += 1
+
+    def _chained_ask(self, stretch: int, paging: Paging | None, after: str | None) -> Ask:
+        if paging is None or after is None:
+            return self._ask(stretch)
+        if paging.style in {"next", "link_header"}:
+            return replace(self._ask(stretch), url=after, params=())
+        return self._ask(stretch, paging, after)
+
+    # --- pages have numbers -------------------------------------------------------------------------------------------
+
+    async def _numbered(self, stretch: int, paging: Paging) -> None:
+        """Pages by number or offset, in order of their numbers, some of them asked for ahead.
+
+        The end is an empty page, or what a page tells of their number; never a short page, for some APIs give fewer
+        records than they were asked for.
+        """
+        tasks: dict[int, asyncio.Task[Page]] = {}
+        seen: dict[str, int] = {}
+        number, records, short = 1, 0, 0
+        last: int | None = None
+        ahead = paging.style == "page" or paging.size is not None
+        try:
+            while last is None or number <= last:
+                behind = number + self._ahead(number, last) if ahead else number + 1
+                for wanted in range(number, min(behind, (last or behind) + 1)):
+                    if wanted not in tasks and (stretch, wanted) not in self.reading.pages:
+                        tasks[wanted] = asyncio.create_task(self._number(stretch, wanted, paging, records))
+                task = tasks.pop(number, None)
+                page = await task if task else self.reading.pages[stretch, number]
+                if not page.records and (last is None or number > last):
+                    break
+                self._look_at_number(stretch, page, paging, seen, short)
+                records += page.records
+                short = number if paging.style == "offset" and paging.size and page.records < paging.size else short
+                last = self._last(page, paging, records, number) if page.last or page.total is not None else last
+                number += 1
+        finally:
+            for task in tasks.values():
+                task.cancel()
+            await asyncio.gather(*tasks.values(), return_exceptions=True)
+        self._look_at_total(stretch)
+        beyond = [
+            page for (own, at), page in self.reading.pages.items() if own == stretch and at > number and page.records
+        ]
+        if beyond and last is None:
+            hint = "have the API repaired, or say with `total` or `pages` where it ends"
+            told = f"page {number} is empty, but page {min(page.number for page in beyond)} is not"
+            raise SourceError(f"{self.asked.name}: {told}", hint=hint)
+
+    def _ahead(self, number: int, last: int | None) -> int:
+        """How many pages are asked for at once: while nobody knows the end, no more than were there already."""
+        most = self.client.server.concurrency
+        return min(most, max(1, number - 1)) if last is None else 2 * most
+
+    def _look_at_total(self, stretch: int) -> None:
+        """Tell where the API tells of more records than it gave."""
+        pages = [page for (own, _), page in self.reading.pages.items() if own == stretch]
+        total = next((page.total for page in reversed(pages) if page.total is not None), None)
+        found = sum(page.records for page in pages)
+        if total is not None and found < total:
+            of = "".join(f" {value}" for value in self.reading.values[stretch])
+            self.notices[f"{self.asked.name}{of} tells of {total:,} records and gave {found:,}"] = None
+
+    def _look_at_number(self, stretch: int, page: Page, paging: Paging, seen: dict[str, int], short: int) -> None:
+        if short and page.records:
+            most = self.reading.pages[stretch, short].records
+            raise SourceError(
+                f"{self.asked.name}: a page has {most} records instead of {paging.size}, and is not the last one",
+                hint=f"the API gives no more at once: write size: {most}",
+            )
+        told = page.last is not None or page.total is not None
+        if page.content and not told and seen.setdefault(page.content, page.number) != page.number:
+            how = f"has the records of page {seen[page.content]}: does the API know `{paging.param}`?"
+            raise self._stuck(stretch, page.number, how)
+
+    @staticmethod
+    def _last(page: Page, paging: Paging, records: int, number: int) -> int | None:
+        """The number of the last page, as this page tells it; None while nobody knows."""
+        if page.last is not None:
+            return page.last - paging.first + 1
+        assert page.total is not None  # noqa: S101 - asked before
+        if paging.size:
+            return max(1, -(-page.total // paging.size))
+        return number if records >= page.total else None
+
+    async def _number(self, stretch: int, number: int, paging: Paging, records: int) -> Page:
+        if paging.style == "page":
+            value = paging.first + number - 1
+        else:
+            value = paging.first + (paging.size * (number - 1) if paging.size else records)
+        return await self._land(stretch, number, self._ask(stretch, paging, str(value)), paging)
+
+    # --- one page -----------------------------------------------------------------------------------------------------
+
+    def _ask(self, stretch: int, paging: Paging | None = None, value: str | None = None) -> Ask:
+        return request(self.asked, self.cursor, self.reading.values[stretch], paging, value)
+
+    async def _land(self, stretch: int, number: int, ask: Ask, paging: Paging | None) -> Page:
+        """Ask for a page and land it."""
+        self._check_limits()
+        self.asked_pages += 1
+        try:
+            answer = await self.client.fetch(ask)
+        except SourceError as error:
+            facts = {**error.facts, "page": number}
+            raise type(error)(f"page {number}: {error.message}", hint=error.hint, facts=facts) from error
+        found = self._counted(answer, number)
+        own = Page(
+            stretch,
+            number,
+            self.reading.size,
+            len(answer.body),
+            _sha256(answer.body),
+            found.records,
+            found.content,
+            self._after(answer, found, paging) if answer.body else None,
+            _whole(paging and paging.total, found.value),
+            _whole(paging and paging.pages, found.value),
+        )
+        return self.reading.add(answer.body, own)
+
+    def _counted(self, answer: Answer, number: int) -> Counted:
+        if not answer.body.strip():
+            if answer.status == 204:  # noqa: PLR2004 - No Content
+                return Counted(None, 0, "")
+            raise SourceError(
+                f"page {number}: {shown(answer.url)} answers 200 with an empty body", hint="have it repaired"
+            )
+        try:
+            return counted(answer.body, self.asked.records)
+        except SourceError as error:
+            told = f"page {number} of {shown(answer.url)}: {error.message}: {hide_secrets(head(answer.body))}"
+            raise SourceError(told, hint=error.hint) from error
+
+    def _after(self, answer: Answer, found: Counted, paging: Paging | None) -> str | None:
+        """What leads to the next page: a URL that may be asked, or a text; None at the end."""
+        if paging is None or paging.style in {"page", "offset"}:
+            return None
+        if paging.style == "next_page_header":
+            return answer.headers.get(paging.where, "").strip() or None
+        if paging.style == "cursor":
+            assert paging.path is not None  # noqa: S101 - the style has one
+            return exact(answer.body, paging.path)
+        if paging.style == "link_header":
+            url = answer.links.get(paging.where)
+        else:
+            assert paging.path is not None  # noqa: S101 - the style has one
+            value = paging.path.one(found.value)
+            if value is not None and not isinstance(value, str):
+                raise SourceError(
+                    f"the next page at {paging.where!r} is no URL", hint="is it a cursor? paginate: {cursor: …}"
+                )
+            url = urljoin(answer.url, value) if value else None
+        if url is None:
+            return None
+        self.client.check(url, "the next page", came_from=answer.url)
+        return self._without_key(url)
+
+    def _without_key(self, url: str) -> str:
+        """A URL without our key, which is put on it again when it is asked: it stands on no disk."""
+        auth = self.asked.server.auth
+        parts = urlsplit(url)
+        if auth.type != "api_key" or auth.place != "query" or auth.name not in parts.query:
+            return url
+        kept = [(name, value) for name, value in parse_qsl(parts.query, keep_blank_values=True) if name != auth.name]
+        return urlunsplit(parts._replace(query=urlencode(kept)))
+
+    def _check_limits(self) -> None:
+        pages, most = len(self.reading.pages), self.limits.pages_max
+        if pages >= most:
+            hint = "read fewer with `cursor` or `params`, or raise limits.pages_max"
+            raise SourceError(f"{self.asked.name} has more than {most:,} pages", hint=hint)
+        if self.reading.size > self.limits.unpacked_bytes_max:
+            hint = "read fewer with `cursor` or `params`, or raise limits.unpacked_bytes_max"
+            raise SourceError(f"its pages take more than {self.limits.unpacked_bytes_max:,} bytes", hint=hint)
+
+    def _stuck(self, stretch: int, number: int, how: str) -> SourceError:
+        of = "/".join(self.reading.values[stretch])
+        where = f" of {of}" if of else ""
+        return SourceError(
+            f"{self.asked.name}: no progress: page {number}{where} {how}",
+            hint="nothing of it was loaded; correct `paginate`, or have the API repaired",
+            facts={"stuck": True},
+        )
+
+
+def _sha256(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()
+
+
+def _whole(path: Any, value: Any) -> int | None:
+    """The whole number at a path, None without one."""
+    found = path.one(value) if path else None
+    if isinstance(found, str) and found.isdigit():
+        return int(found)
+    return found if isinstance(found, int) and not isinstance(found, bool) and found >= 0 else None
+
+
+async def together(works: Any) -> None:
+    """Run all of them; the first error ends the others and is raised as it is."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for work in works:
+                group.create_task(work)
+    except BaseExceptionGroup as errors:
+        first = next(_single(errors))
+        raise first from first.__cause__
+
+
+def _single(error: BaseException) -> Any:
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _single(inner)
+    else:
+        yield error
+
+
+async def walk(asked: ApiInput, reading: Reading, limits: ReadLimits, cursor: str | None) -> list[str]:
+    """Land every page that the reading lacks; what people should know of it. SourceError ends the walk."""
+    async with Client(asked.server, limits.response_bytes_max) as client:
+        own = Walk(asked, client, reading, limits, cursor)
+        try:
+            async with asyncio.timeout(limits.read_seconds_max):
+                await own.run()
+        except TimeoutError as error:
+            raise SourceError(
+                f"{asked.name} was read for more than {limits.read_seconds_max:,.0f} seconds",
+                hint="what was read is kept: run again to go on, or raise limits.read_seconds_max",
+            ) from error
+        again = [f"{client.retries} requests were tried again"] if client.retries else []
+        return [*own.notices, *client.notices, *again]
+
+
+async def first_answer(asked: ApiInput, limits: ReadLimits, cursor: str | None, value: tuple[str, ...]) -> Answer:
+    """The first page, as it is answered."""
+    paging = asked.paging
+    numbered = paging is not None and paging.style in {"page", "offset"}
+    first = str(paging.first) if paging and numbered else None
+    async with Client(asked.server, limits.response_bytes_max) as client:
+        return await client.fetch(request(asked, cursor, value, paging if numbered else None, first))

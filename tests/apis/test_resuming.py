@@ -1,0 +1,220 @@
+"""A run that is killed goes on behind the last page that landed; a page is asked for once, a record is there once."""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+import time
+from collections import Counter
+from typing import Any
+
+import pytest
+from api_project import NEAR, Crm
+from http_server import Request, Server, answer
+
+from pratique.failpoints import FAILPOINTS
+
+SEED = int(os.environ.get("PRATIQUE_SEED", "20261127"))
+PAGES = 40
+CONCURRENCY = 4
+STYLES = {
+    "page": "page: page, pages: pages",
+    "offset": "offset: offset, size: 10, total: total",
+    "next": "next: next",
+    "cursor": "cursor: after",
+}
+
+
+def script(request: Request) -> bytes:
+    """Forty pages of ten records, in every style."""
+    query = request.query
+    page = int(query.get("page") or int(query.get("offset") or 0) // 10 + 1)
+    page = int(query.get("cursor") or page)
+    time.sleep(0.01)
+    more = page < PAGES
+    data = [{"id": page * 10 + number, "note": f"{page}"} for number in range(10)] if page <= PAGES else []
+    after = page + 1 if more else None
+    following = f"/contacts?page={after}" if more else None
+    return answer({"pages": PAGES, "total": PAGES * 10, "data": data, "after": after, "next": following})
+
+
+def project(crm: Crm, style: str) -> Server:
+    """A project that reads the pages in this style."""
+    server = crm.serve(script)
+    source = f'get: /contacts, paginate: {{{STYLES[style]}}}, records: "data[*]"'
+    crm.write(server.url, source, connection=f"{NEAR}, concurrency: {CONCURRENCY}")
+    return server
+
+
+def killed(crm: Crm, server: Server, pages: int) -> None:
+    """Start a run and kill it when so many further requests have been made."""
+    before = len(server.requests)
+    process = crm.start()
+    while len(server.requests) < before + pages and process.poll() is None:
+        time.sleep(0.001)
+    process.kill()
+    process.communicate()
+
+
+def whole(crm: Crm, server: Server, kills: int, style: str) -> None:
+    """Every record once; each page asked for once, but for those that were under way at a kill."""
+    assert [number for number, _ in crm.rows()] == list(range(10, PAGES * 10 + 10))
+    times = Counter(request.target for request in server.requests)
+    assert len(times) == PAGES
+    under_way = kills * (1 if style in {"next", "cursor"} else CONCURRENCY)
+    assert sum(times.values()) - PAGES <= under_way
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_a_killed_run_goes_on_at_the_next_page(crm: Crm, style: str) -> None:
+    """Killed three times in the middle, in every style."""
+    server = project(crm, style)
+    for _ in range(3):
+        killed(crm, server, 8)
+    crm.run()
+    whole(crm, server, 3, style)
+    assert not list((crm.root / ".pratique" / "landed").rglob("pages")), "pages stay on the disk that nobody needs"
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("style", STYLES)
+def test_fifty_kills_at_random_moments(crm: Crm, style: str) -> None:
+    """Killed fifty times, anywhere in a run: while pages land, while they are judged, while they are loaded."""
+    chance = random.Random(SEED)  # noqa: S311 - moments, not secrets
+    kills = 0
+    while kills < 50:
+        server = project(crm, style)
+        mine = 0
+        for _ in range(5):
+            process = crm.start()
+            time.sleep(chance.uniform(0.3, 1.6))
+            mine += process.poll() is None
+            process.kill()
+            process.communicate()
+        crm.run()
+        whole(crm, server, mine, style)
+        kills += mine
+        for path in (crm.root / "lake.duckdb", crm.root / "lake.duckdb.wal"):
+            path.unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize("failpoint", [name for name in FAILPOINTS if name not in {"run.begun", "run.finished"}])
+def test_pages_survive_a_kill_behind_them(crm: Crm, failpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed at any place behind the landing: no page is asked for again, unless everything was loaded by then."""
+    server = project(crm, "page")
+    monkeypatch.setenv("PRATIQUE_FAILPOINT", failpoint)
+    process = crm.start()
+    process.communicate()
+    monkeypatch.delenv("PRATIQUE_FAILPOINT")
+    unreached = {"quarantine.written", "quarantine.renamed", "destination.created", "alert.sent"}
+    assert process.returncode == -9 or failpoint in unreached
+    assert len(server.requests) == PAGES
+    committed = failpoint in {"load.committed", "ledger.recorded", "alerts.judged"} or process.returncode == 0
+    report = crm.run()
+    assert [number for number, _ in crm.rows()] == list(range(10, PAGES * 10 + 10))
+    assert len(server.requests) == (2 * PAGES if committed else PAGES)
+    assert report["sources"][0]["outcome"] == ("unchanged" if committed else "loaded")
+
+
+def test_a_page_that_a_power_cut_tore_is_asked_for_again(crm: Crm) -> None:
+    """A line of the journal that is not whole, or bytes that are not those that it names: that page does not count."""
+    for number, damage in enumerate((truncated, flipped, torn_line)):
+        server = project(crm, "next")
+        killed(crm, server, 20)
+        (folder,) = (crm.root / ".pratique" / "landed").rglob("journal")
+        kept = damage(folder.parent)
+        asked = len(server.requests)
+        crm.run()
+        assert [row for row, _ in crm.rows()] == list(range(10, PAGES * 10 + 10)), number
+        assert len(server.requests) - asked == PAGES - kept
+        (crm.root / "lake.duckdb").unlink()
+
+
+def truncated(folder: Any) -> int:
+    """The last page lost its end."""
+    pages = folder / "pages"
+    lines = (folder / "journal").read_bytes().splitlines()
+    os.truncate(pages, sum(int(line.split(b'"size": ')[1].split(b",")[0]) for line in lines) - 5)
+    return len(lines) - 1
+
+
+def flipped(folder: Any) -> int:
+    """A bit of the second page is another one."""
+    data = bytearray((folder / "pages").read_bytes())
+    first = int((folder / "journal").read_bytes().split(b'"size": ')[1].split(b",")[0])
+    data[first + 20] ^= 1
+    (folder / "pages").write_bytes(data)
+    return 1
+
+
+def torn_line(folder: Any) -> int:
+    """The last line of the journal has no end."""
+    journal = folder / "journal"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join(lines)[:-10])
+    return len(lines) - 1
+
+
+def test_old_pages_are_asked_for_again(crm: Crm) -> None:
+    """Beyond `landed_hours_max` what a killed run left is no longer what the API says."""
+    server = project(crm, "next")
+    killed(crm, server, 10)
+    (asked,) = (crm.root / ".pratique" / "landed").rglob("asked.json")
+    text = asked.read_text()
+    began = text.split('"began": ')[1].rstrip("}")
+    asked.write_text(text.replace(began, str(float(began) - 25 * 3600)))
+    before = len(server.requests)
+    crm.run()
+    assert len(server.requests) - before == PAGES
+
+
+def test_a_way_on_that_has_ended_is_begun_anew(crm: Crm) -> None:
+    """Cursors end: where the API refuses the one at which a killed run stopped, all is asked again, and that is told."""
+    ended = threading.Event()
+
+    def forgetful(request: Request) -> bytes:
+        if ended.is_set() and request.query.get("cursor", "") > "2":
+            ended.clear()
+            return answer({"error": "this cursor has ended"}, "410 Gone")
+        return script(request)
+
+    server = crm.serve(forgetful)
+    crm.write(server.url, 'get: /contacts, paginate: {cursor: after}, records: "data[*]"')
+    killed(crm, server, 9)
+    ended.set()
+    report = crm.run()
+    assert report["notices"] == ["contacts: the API no longer knew where the last run ended: all was asked again"]
+    assert [number for number, _ in crm.rows()] == list(range(10, PAGES * 10 + 10))
+
+
+def test_another_question_does_not_go_on_with_old_pages(crm: Crm) -> None:
+    """A changed parameter is another walk."""
+    server = project(crm, "next")
+    killed(crm, server, 10)
+    crm.write(server.url, 'get: /contacts, params: {x: 1}, paginate: {next: next}, records: "data[*]"')
+    crm.run()
+    assert [number for number, _ in crm.rows()] == list(range(10, PAGES * 10 + 10))
+    assert [request.target for request in server.requests].count("/contacts?x=1") == 1
+
+
+def test_what_the_gate_refuses_is_asked_for_again(crm: Crm) -> None:
+    """Bad records are mended where they come from: the next run does not look at the old ones."""
+    bad = threading.Event()
+    bad.set()
+    server = crm.serve(lambda _: answer([{"id": "x" if bad.is_set() else 1}]))
+    crm.write(server.url, "get: /x")
+    crm.run(1)
+    bad.clear()
+    crm.run()
+    assert crm.rows("SELECT id FROM contacts") == [(1,)]
+
+
+def test_a_destination_that_fails_costs_no_page(crm: Crm) -> None:
+    """What was landed waits for the next run."""
+    server = project(crm, "page")
+    (crm.root / "lake.duckdb").write_text("no database")
+    crm.run(4)
+    (crm.root / "lake.duckdb").unlink()
+    crm.run()
+    assert len(server.requests) == PAGES
