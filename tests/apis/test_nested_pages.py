@@ -41,7 +41,8 @@ def test_pages_go_into_a_table_for_each_array(crm) -> None:
             f'[{{"sku": "a", "pieces": 1}}, {{"sku": "b", "pieces": {at}}}]}}'
             for at in range(3)
         ]
-        return answer(f'{{"orders": [{", ".join(orders)}]}}' if page <= 3 else '{"orders": []}')
+        found = f'{{"orders": [{", ".join(orders)}]}}' if page <= 3 else '{"orders": []}'
+        return answer(found.encode())
 
     project(crm, crm.serve(script).url)
     report = crm.run()
