@@ -69,7 +69,7 @@ def settled_pipeline(project: Project, name: str) -> list[Settled]:
 def _chosen(pipeline: Pipeline, merged: Mapping[str, Any], where: Any) -> Iterator[Settled]:
     """What holds for a source though nothing is written at it."""
     destination = merged.get("destination", {})
-    for source in pipeline.sources:
+    for source in (plan for plan in pipeline.sources if plan.nest is None):
         at: KeyPath = ("sources", source.name)
         yield Settled((*at, "type"), source.type, BUILT_IN)
         yield Settled((*at, "format"), source.format, _line(where((*at, "path"))))

@@ -30,7 +30,7 @@ WORDS: Final[dict[str, dict[str, str]]] = {
         "sources": "where data comes from, by name",
         "destination": "where good rows go",
         "write": "how rows are written, for all sources that do not say their own",
-        "together": "not served yet",
+        "together": "what all sources share",
         "lineage": "which columns of Pratique stand in the table",
         "quarantine": "for all sources that do not say their own",
     },
@@ -51,6 +51,10 @@ WORDS: Final[dict[str, dict[str, str]]] = {
         "on_new_version": "what new content under a known file name means",
         "overrides": "another dialect for the files whose captures have these values",
         "quarantine": "when so much is held that nothing of this source is loaded",
+        "tables": "of nested JSON: the tables into which its records go, by name; one of them, without `unnest`, takes "
+        "the documents themselves",
+        "unit": "of nested JSON, what falls together: document (a bad record holds its whole document, as is usual), "
+        "or row (only itself); a held document holds its records in any case",
         "description": "for people",
         "expect": "a file for each period by a time: judged by the clock, also when nothing runs",
         "get": "of an API: the path below the connection's url; {name} stands for a value of `params` or of the parent",
@@ -58,7 +62,8 @@ WORDS: Final[dict[str, dict[str, str]]] = {
         "params": "of an API: parameters by name; {cursor} stands for the last position, ${NAME} for a secret",
         "body": "of an API: what a post sends, as JSON; {cursor} and ${NAME} likewise",
         "paginate": "of an API: how one page leads to the next; else there is one page",
-        "records": "of an API: where the records stand in a page, such as data[*]; else the page is an array of them",
+        "records": "of a JSON file or an API: where the records stand in it, or in a page, such as data[*]; else that "
+        "is an array of them",
         "parent": "of an API: the source whose rows, one by one, stand in the path",
     },
     "PaginateSpec": {
@@ -87,6 +92,12 @@ WORDS: Final[dict[str, dict[str, str]]] = {
         "by": "a time of the day, 09:00, or day 5 09:00, counted from the end of the period",
         "timezone": "of `by`; else that of the schedule, else UTC",
     },
+    "TableSpec": {
+        "schema": "NAME (its latest version) or NAME@2; else the name of the table",
+        "unnest": "where the array of its records stands in a document: keys with a dot between, and [*]",
+        "add": "fields that stand in no record: parent.FIELD takes over a field of the document, position is the "
+        "record's place in the array, from 1",
+    },
     "CursorSpec": {
         "field": "a column that grows with each change: a number, a date or a moment",
         "start": "where the first run begins",
@@ -97,6 +108,10 @@ WORDS: Final[dict[str, dict[str, str]]] = {
         "dialect": "words that hold for these files, over those of the schema",
     },
     "SourceQuarantineSpec": {"max_share": "share of held records above which nothing is loaded"},
+    "TogetherSpec": {
+        "snapshot": "one: all sources, of one database, are read as they were at one moment",
+        "commit": "not served yet",
+    },
     "DestinationSpec": {
         "connection": "name of a connection in the settings",
         "table": "the table, if there is one source",

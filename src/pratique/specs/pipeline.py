@@ -17,19 +17,19 @@ LineageColumn = Literal["_source", "_file", "_row_number", "_ingestion_timestamp
 Text = Annotated[str, Field(min_length=1)]
 
 NOTICED_WORDS: Final = frozenset({"schedule"})  # not served yet, but the rows are right without them
-PIPELINE_WORDS: Final = frozenset({"together"})  # not served yet, and the result would be wrong without them
-SOURCE_WORDS: Final = frozenset({"unit", "tables"})
+TOGETHER_WORDS: Final = frozenset({"commit"})  # not served yet, and the result would be wrong without them
 DATABASE_TYPES: Final = frozenset({"postgres", "mysql", "sqlite"})
 _FILE_WORDS: Final = frozenset({"path", "format", "on_new_version", "overrides"})
 _DATABASE_WORDS: Final = frozenset({"query", "columns"})
-_API_WORDS: Final = frozenset({"get", "post", "params", "body", "paginate", "records", "parent"})
+_API_WORDS: Final = frozenset({"get", "post", "params", "body", "paginate", "parent"})
+_JSON_WORDS: Final = frozenset({"records", "unit", "tables"})
 _PROGRAM_WORDS: Final = frozenset({"use"})
 # Words of other types, by the type of source for which they mean nothing.
 STRANGE_WORDS: Final[dict[str, frozenset[str]]] = {
     "files": _DATABASE_WORDS | _API_WORDS | _PROGRAM_WORDS | {"cursor", "filter"},
     "api": _FILE_WORDS | _DATABASE_WORDS | _PROGRAM_WORDS,
-    "python": _FILE_WORDS | _DATABASE_WORDS | _API_WORDS,
-    **dict.fromkeys(DATABASE_TYPES, _FILE_WORDS | _API_WORDS | _PROGRAM_WORDS),
+    "python": _FILE_WORDS | _DATABASE_WORDS | _API_WORDS | _JSON_WORDS,
+    **dict.fromkeys(DATABASE_TYPES, _FILE_WORDS | _API_WORDS | _JSON_WORDS | _PROGRAM_WORDS),
 }
 DESTINATION_WORDS: Final = frozenset({"delete", "children"})
 
@@ -89,6 +89,14 @@ _One = str | int | float | bool
 Parameter = Annotated[Any, BeforeValidator(_parameter, json_schema_input_type=_One | list[_One])]
 
 
+class TableSpec(Spec):
+    """One of the tables into which nested records go; without `unnest` that of the documents themselves."""
+
+    schema_: Text | None = Field(None, alias="schema")
+    unnest: Text | None = None
+    add: dict[str, Text] = Field(default_factory=dict)
+
+
 def _paginate(value: Any) -> Any:
     """`page`, `offset` or `link_header` alone is the usual name of the parameter or relation."""
     usual = {"page": "page", "offset": "offset", "link_header": "next"}
@@ -143,8 +151,8 @@ class SourceSpec(Spec):
     ] = None
     records: Text | None = None
     parent: Name | None = None
-    unit: Any = None
-    tables: Any = None
+    unit: Literal["document", "row"] | None = None
+    tables: Annotated[dict[Name, TableSpec], Field(min_length=1)] | None = None
 
 
 class DestinationSpec(Spec):
@@ -159,6 +167,13 @@ class DestinationSpec(Spec):
     children: Any = None
 
 
+class TogetherSpec(Spec):
+    """What the sources of a pipeline share."""
+
+    snapshot: Literal["one"] | None = None
+    commit: Any = None
+
+
 class PipelineSpec(Spec):
     """A pipeline; `defaults` is already merged into each source."""
 
@@ -170,6 +185,6 @@ class PipelineSpec(Spec):
     sources: Annotated[dict[Name, SourceSpec], Field(min_length=1)]
     destination: DestinationSpec
     write: Disposition | None = None
-    together: Any = None
+    together: TogetherSpec = TogetherSpec()
     lineage: list[LineageColumn] = ["_load_id"]  # noqa: RUF012 - pydantic copies it
     quarantine: SourceQuarantineSpec = SourceQuarantineSpec()

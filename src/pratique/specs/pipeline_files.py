@@ -11,11 +11,11 @@ from pratique.expectations import Promise
 from pratique.mistakes import Mistake, Mistakes
 from pratique.specs.base import Spec, parse
 from pratique.specs.pipeline import (
+    DATABASE_TYPES,
     DESTINATION_WORDS,
     NOTICED_WORDS,
-    PIPELINE_WORDS,
-    SOURCE_WORDS,
     STRANGE_WORDS,
+    TOGETHER_WORDS,
     PipelineSpec,
     SourceSpec,
 )
@@ -55,7 +55,7 @@ def read_pipeline(name: str, document: Document, found: Mistakes) -> PipelineFil
     if parsed.spec is None:
         return None
     later, notices = [*_later(parsed.spec, document)], [*_notices(parsed.spec, document)]
-    found.add([*later, *notices])
+    found.add([*later, *notices, *_apart(parsed.spec, document)])
     messages = tuple(dict.fromkeys(notice.message for notice in notices))
     owner = document.owners()
     unserved = {owner(mistake.where)[:2] for mistake in later}
@@ -66,10 +66,9 @@ def read_pipeline(name: str, document: Document, found: Mistakes) -> PipelineFil
 def _later(spec: PipelineSpec, document: Document) -> Iterator[Mistake]:
     """Words without whose feature the result would be wrong."""
     for name, source in spec.sources.items():
-        yield from _refused(source, SOURCE_WORDS, ("sources", name), document)
         yield from _strange(name, source, document)
     yield from _refused(spec.destination, DESTINATION_WORDS, ("destination",), document)
-    yield from _refused(spec, PIPELINE_WORDS, (), document)
+    yield from _refused(spec.together, TOGETHER_WORDS, ("together",), document)
 
 
 def _strange(name: str, source: SourceSpec, document: Document) -> Iterator[Mistake]:
@@ -79,6 +78,15 @@ def _strange(name: str, source: SourceSpec, document: Document) -> Iterator[Mist
             hint = "a filter of rows stands in the schema" if word == "filter" else "leave it out, or change the type"
             place = document.key_where(("sources", name, word))
             yield Mistake(place, f"sources.{name}.{word} is not served for type {source.type}", hint, "not-served")
+
+
+def _apart(spec: PipelineSpec, document: Document) -> Iterator[Mistake]:
+    """Sources that no snapshot can show as they were at one moment."""
+    read = {source.connection if source.type in DATABASE_TYPES else None for source in spec.sources.values()}
+    if spec.together.snapshot is not None and (len(read) > 1 or None in read):
+        place = document.where(("together", "snapshot"))
+        hint = "a snapshot is of one database: give all sources its connection, or divide the pipeline"
+        yield Mistake(place, "together.snapshot: not all sources are of one database", hint, "conflict")
 
 
 def _refused(spec: Spec, words: frozenset[str], path: KeyPath, document: Document) -> Iterator[Mistake]:
