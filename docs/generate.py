@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args, get_origin
 import click
 
 from pratique import errors, events
+from pratique.alerts import RULES
 from pratique.cases import RECORD_WORDS
 from pratique.cli.main import program
 from pratique.measures import BUCKETS, METRICS
@@ -17,9 +18,11 @@ from pratique.mistakes import CODES
 from pratique.schema.expression import CASTS
 from pratique.schema.functions import FUNCTIONS, UNITS
 from pratique.schema.rules import FORMATS
+from pratique.specs.alerts import ChannelSpec
 from pratique.specs.base import Spec
 from pratique.specs.cases import CaseFileSpec, CaseSpec, ExpectSpec, InputSpec
 from pratique.specs.descriptions import WORDS
+from pratique.specs.promises import OwnerSpec, PipelineExpectSpec, SourceExpectSpec
 from pratique.specs.settings import SettingsSpec
 
 REFERENCE = Path(__file__).resolve().parent / "reference"
@@ -161,9 +164,15 @@ def settings(spec: type[Spec], prefix: str = "") -> Iterator[tuple[str, str, str
             yield from settings(kind, f"{key}.")
         elif item.default_factory is None:
             choices = ", ".join(map(str, get_args(kind))) if get_origin(kind) is Literal else ""
-            shown = choices or getattr(kind, "__name__", str(kind).replace(" | None", " or null"))
+            shown = (
+                choices
+                or ("text" if kind is Any else "")
+                or getattr(kind, "__name__", str(kind).replace(" | None", " or null"))
+            )
             default = "null" if item.default is None else str(item.default)
             yield key, default, shown, WORDS[spec.__name__][name]
+        elif kind == dict[str, str]:
+            yield key, "none", "names and texts", WORDS[spec.__name__][name]
         elif name == "threads":
             yield key, "all cores", "int", WORDS[spec.__name__][name]
 
@@ -187,19 +196,57 @@ def settings_page() -> str:
             "`mysql://…`, `mariadb://…` or `sqlite://FILE`, with `user`, `password` (by reference only), `tls`",
             "(verify-full, verify-ca, require, prefer, disable; verify-full unless the server is on this machine),",
             "`tls_ca`, `tls_certificate`, `tls_key`, `connect_timeout_seconds` (10),",
-            "`statement_timeout_seconds` (3600).",
-            "REST APIs: `{url: https://…}` with `auth`, `headers`, `concurrency` (8),",
-            "`rate` (such as 10/s), `timeout_seconds` (60, of a request as a whole), `connect_timeout_seconds` (10),",
-            "`retry_after_seconds_max` (900), `allowed_origins`, `allowed_networks`, `tls_ca`: see",
-            "[how to](../how-to/read-an-api.md). Clouds: `{url: s3://…}`, `gs://…` or `az://…` with `endpoint`,",
-            "`anonymous`, `region`, `profile`, `access_key_id`, `secret_access_key`, `session_token` (s3),",
-            "`service_account` (gs), `account`, `account_key`, `sas_token` (az), `tls: disable`,",
+            "`statement_timeout_seconds` (3600). REST APIs: `{url: https://…}` with `auth`, `headers`,",
+            "`concurrency` (8), `rate` (such as 10/s), `timeout_seconds` (60, of a request as a whole),",
+            "`connect_timeout_seconds` (10), `retry_after_seconds_max` (900), `allowed_origins`,",
+            "`allowed_networks`, `tls_ca`: see [how to](../how-to/read-an-api.md). Clouds: `{url: s3://…}`, `gs://…`,",
+            "or `az://…` with `endpoint`, `anonymous`, `region`, `profile`, `access_key_id`, `secret_access_key`,",
+            "`session_token` (s3), `service_account` (gs), `account`, `account_key`, `sas_token` (az), `tls: disable`,",
             "`connect_timeout_seconds` (10), `read_timeout_seconds` (60): see",
-            "[how to](../how-to/read-from-a-cloud.md).",
-            "Programs: any keys. `${NAME}` and `${file:PATH}` in a value stand for a secret",
+            "[how to](../how-to/read-from-a-cloud.md). Programs: any keys.",
+            "`alerts.channels.NAME` is `{url: …}`; its words: [alerts](alerts.md).",
+            "`${NAME}` and `${file:PATH}` in a value stand for a secret",
             "from the environment (or `.env`), or from a file; what they stand for is printed as `***`.\n",
         ]
     )
+
+
+def alerts_page() -> str:
+    """Every rule, and every word by which alerts are routed and promises are made."""
+    tables = {
+        "A channel: alerts.channels.NAME of the settings": ChannelSpec,
+        "An owner: owner of a pipeline": OwnerSpec,
+        "A promise of a pipeline: expect": PipelineExpectSpec,
+        "A promise of a source of files: sources.NAME.expect": SourceExpectSpec,
+    }
+    parts = [
+        "# Alerts\n",
+        NOTE,
+        "[Be told](../how-to/be-told.md) shows them at work; [settings](settings.md) has how often and how grave.\n",
+        "## Rules\n",
+        "A message is a CloudEvent 1.0 in structured mode (`application/cloudevents+json`); its type begins with",
+        "`org.example.pratique.`, that of an end is `alert.resolved.v1`, that of a test `test.v1`. `source` and `id`",
+        "name a message: the same twice is the same message. `data` has `status` (raised, again, resolved, test),",
+        "`alert_id`, `rule`, `environment`, `pipeline`, `source`, `severity`, `summary`, `action`, `context`,",
+        "`run_id`, `began_at`, `last_at`, `occurrences`, and where there are any `owner`, `tier`, `runbook`,",
+        "`resolved_at`, `acknowledged_by`.\n",
+        "| rule | what it finds | type of its event |\n|---|---|---|",
+        *(f"| `{name}` | {meaning} | `{kind}` |" for name, (meaning, kind) in RULES.items()),
+        "",
+    ]
+    for title, spec in tables.items():
+        parts += [f"## {title}\n", "| word | default | meaning |\n|---|---|---|"]
+        parts += [
+            f"| `{name}` | {'none' if item.is_required() else _default(item.get_default(call_default_factory=True))} "
+            f"| {WORDS[spec.__name__][name]} |"
+            for name, item in spec.model_fields.items()
+        ]
+        parts.append("")
+    return "\n".join(parts)
+
+
+def _default(value: object) -> str:
+    return str(value) if value or value == 0 else "nothing"
 
 
 def pipeline_tests_page() -> str:
@@ -293,6 +340,7 @@ def python_page() -> str:
 
 
 PAGES = {
+    "alerts.md": alerts_page,
     "cli.md": cli_page,
     "errors.md": errors_page,
     "events.md": events_page,

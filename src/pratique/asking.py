@@ -39,7 +39,7 @@ def asked_of(config: ConfigManager, name: str, spec: SourceSpec, document: Docum
     from pratique.specs import databases  # noqa: PLC0415 - pydantic
 
     found = config.connection(spec.connection, document.where((*at, "connection")))
-    there = databases.server(spec.connection, found, spec.type, config.root, _places(config, spec.connection))
+    there = databases.server(spec.connection, found, spec.type, config.root, places_of(config, spec.connection))
     return databases.database_input(name, spec, there, lambda path: document.where((*at, *path)))
 
 
@@ -58,13 +58,14 @@ def api_of(config: ConfigManager, name: str, spec: SourceSpec, where: Where) -> 
 
     connection = spec.connection or ""
     found = config.connection(connection, where(("connection",)))
-    server = api_server(connection, found, config.root, _places(config, connection))
+    server = api_server(connection, found, config.root, places_of(config, connection))
     params = config.resolved(spec.params, lambda path: where(("params", *path)))
     body = config.resolved(spec.body, lambda path: where(("body", *path)))
     return api_input(name, spec, server, params, body, where)
 
 
-def _places(config: ConfigManager, connection: str) -> Where:
+def places_of(config: ConfigManager, connection: str) -> Where:
+    """Where the values of a connection stand."""
     place: KeyPath = ("connections", connection)
 
     def where(path: KeyPath, key: bool = False) -> str:  # noqa: FBT001, FBT002 - see specs.base.Where

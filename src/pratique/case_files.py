@@ -20,8 +20,9 @@ from pratique.cases import (
 from pratique.documents import Document, KeyPath, load_document
 from pratique.mistakes import Code, Mistake, Mistakes
 from pratique.model import SKIP_REASONS
-from pratique.planning import CAPTURE, Pipeline, SourcePlan
+from pratique.planning import Pipeline, SourcePlan
 from pratique.project import Project
+from pratique.references import CAPTURE
 from pratique.schema import Schema
 from pratique.schema.written import stored_value
 
@@ -137,7 +138,7 @@ class _Reader:
     # --- what is given
 
     def _inputs(self, word: str, given: Mapping[str, InputSpec]) -> dict[str, tuple[GivenFile, ...]]:
-        sources = {plan.name: plan for plan in self._plans()}
+        sources = {plan.name: plan for plan in self._plans() if plan.nest is None}
         for name in given.keys() - sources.keys():
             self._unknown(name, sources, 'the pipeline has no source "{name}"', (word, name), "its sources")
         return {name: self._given(sources[name], given[name], (word, name)) for name in given if name in sources}
@@ -205,7 +206,7 @@ class _Reader:
     def _records(self, plan: SourcePlan, records: list[dict[str, Any]], at: KeyPath) -> Iterator[Mapping[str, Cell]]:
         schema = plan.schema
         read = [item for item in schema.fields if item.capture is None and item.expression is None]
-        known = [header for item in read for header in item.headers]
+        known = [*(header for item in read for header in item.headers), *(keys[0] for keys in schema.nested)]
         fields = {item.name: item.headers[0] for item in read}
         for number, record in enumerate(records):
             for name in record if schema.extra_fields == "reject" else ():
@@ -250,8 +251,9 @@ class _Reader:
         if name not in plans:
             self._unknown(name, plans, 'the pipeline has no source "{name}"', at, "its sources")
             return None
-        if name not in spec.given:
-            self._tell(f"nothing is given to {name}", at, f"add given.{name}", "conflict", key=True)
+        if plans[name].given not in spec.given:
+            missing = plans[name].given
+            self._tell(f"nothing is given to {missing}", at, f"add given.{missing}", "conflict", key=True)
             return None
         plan, expected = plans[name], spec.expect[name]
         self._check_words(plan.schema, expected, at)

@@ -125,9 +125,10 @@ def chosen(cases: Iterable[Case], only: str) -> tuple[Case, ...]:
 
 def given_only(pipeline: Pipeline, given: Collection[str]) -> Pipeline:
     """The pipeline with the sources to which something is given, in its order."""
+    chosen = {plan.name for plan in pipeline.sources if plan.given in given}
     plans = tuple(
-        replace(plan, parents=tuple(name for name in plan.parents if name in given))
+        replace(plan, parents=tuple(name for name in plan.parents if name in chosen))
         for plan in pipeline.sources
-        if plan.name in given
+        if plan.name in chosen
     )
     return replace(pipeline, sources=plans)

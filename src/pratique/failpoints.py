@@ -23,6 +23,8 @@ FAILPOINTS: Final[tuple[str, ...]] = (
     "load.committed",
     "ledger.recorded",
     "run.finished",
+    "alerts.judged",
+    "alert.sent",
 )
 
 

@@ -134,6 +134,12 @@ OBSERVER_FAILURES: Final = Metric(
     ("pipeline",),
     "events that somebody who listens could not take",
 )
+ALERTS_FIRING: Final = Metric(
+    "pratique.alerts.firing", "gauge", "{alert}", ("pipeline", "severity"), "alerts that are open"
+)
+ALERTS_UNDELIVERED: Final = Metric(
+    "pratique.alerts.undelivered", "gauge", "{message}", ("channel",), "messages that a channel has not taken yet"
+)
 BUILD: Final = Metric(
     "pratique.build.info", "gauge", "", ("version", "revision", "python"), "1; the version that is at work"
 )
@@ -157,6 +163,8 @@ METRICS: Final[dict[str, Metric]] = {
         QUALITY,
         ERRORS,
         OBSERVER_FAILURES,
+        ALERTS_FIRING,
+        ALERTS_UNDELIVERED,
         BUILD,
     )
 }

@@ -3,30 +3,32 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, TypeVar, cast
+from typing import TYPE_CHECKING, Final, Literal, NoReturn, TypeVar, cast
 
 from pratique.apis import ApiInput
-from pratique.asking import asked_of, check_cursor, check_parent
+from pratique.asking import asked_of, check_cursor, check_parent, places_of
 from pratique.config_manager import ConfigManager
 from pratique.databases import DatabaseInput
 from pratique.documents import KeyPath
 from pratique.errors import ConfigurationError
-from pratique.inputs import FORMATS, CloudInput, FileFormat, PythonInput, is_served_later, suffix_of
+from pratique.inputs import CloudInput, PythonInput
 from pratique.mistakes import Code, Mistake, Mistakes, refuse
 from pratique.model import LINEAGE_COLUMNS, Disposition
-from pratique.references import SchemaOf, check_reference, parent_of
+from pratique.nested_tables import NestedTable, check_tables, documents_table, nested_tables, records_of
+from pratique.nesting import Nest, Unit
+from pratique.references import CAPTURE, SchemaOf, check_captures, check_reference, check_stored_keys, parent_of
 from pratique.schema import Dialect, Schema
+from pratique.suffixes import FORMATS, FileFormat, format_of, is_served_later, suffix_of
 
 if TYPE_CHECKING:
-    from pratique.specs.base import Where
     from pratique.specs.pipeline import SourceSpec
     from pratique.specs.pipeline_files import PipelineFile
 
 OnNewVersion = Literal["replace", "merge", "append", "refuse"]
-CAPTURE: Final = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)(?::[^{}]*)?\}")
 _TABLE: Final = re.compile(r"\w[\w-]*(\.\w[\w-]*)?")
 _LATEST: Final = re.compile(r"latest\(\s*([^()]+?)\s*\)")
 _WRITING: Final = ("destination", "write", "lineage")
@@ -54,6 +56,9 @@ class SourcePlan:
     python: PythonInput | None = None
     cloud: CloudInput | None = None
     api: ApiInput | None = None
+    records: tuple[str, ...] = ()  # keys that lead to the array of records in a JSON file
+    nest: Nest | None = None  # of nested records: where in the documents of another source of this pipeline they are
+    unit: Unit = "row"  # of documents: what falls together
 
     @property
     def type(self) -> str:
@@ -61,6 +66,16 @@ class SourcePlan:
         if self.api:
             return "api"
         return self.database.server.kind if self.database else "python" if self.python else "files"
+
+    @property
+    def captured(self) -> str:
+        """The path with the parts that fields may be taken from."""
+        return "".join(f"{{{place}}}" for place in self.api.captured) if self.api else self.path
+
+    @property
+    def given(self) -> str:
+        """The source whose records are read: of nested records that of their documents."""
+        return self.nest.of if self.nest else self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +99,7 @@ class Pipeline:
     destination: DestinationPlan
     lineage: tuple[str, ...] = ("_load_id",)
     notices: tuple[str, ...] = ()
+    one_snapshot: bool = False  # all sources are read as their database was at one moment
 
 
 _T = TypeVar("_T")
@@ -106,11 +122,11 @@ class Planner:
 
     def plan(self) -> Pipeline:
         """The whole pipeline, as far as it is right; what is wrong is put into `found`."""
-        read = [self._source(name, source) for name, source in self._spec.sources.items()]
-        plans = [plan for plan in read if plan is not None]
+        plans = [plan for name, source in self._spec.sources.items() for plan in self._tables(name, source)]
         with self._found.caught():
             self._check_tables(plans)
         plans = [self._with_parents(plan, plans) for plan in plans]
+        plans = [_after_what_is_inside(plan, plans) for plan in plans]
         return Pipeline(
             name=self._name,
             description=self._spec.description,
@@ -122,6 +138,7 @@ class Planner:
             ),
             lineage=tuple(name for name in LINEAGE_COLUMNS if name in self._spec.lineage),
             notices=self._file.notices,
+            one_snapshot=self._spec.together.snapshot == "one",
         )
 
     def _step(self, path: KeyPath, step: Callable[[], _T], otherwise: _T, *leans_on: str) -> _T:
@@ -150,7 +167,7 @@ class Planner:
     def _connection(self, name: str, path: KeyPath, served: tuple[str, ...]) -> tuple[str, Path]:
         from pratique.specs.connections import local_path  # noqa: PLC0415 - pydantic
 
-        connection, where = self._named(name, path)
+        connection, where = self._config.connection(name, self._document.where(path)), places_of(self._config, name)
         return local_path(connection, served, self._config.root, where)
 
     def _destination(self) -> DestinationPlan:
@@ -163,15 +180,46 @@ class Planner:
             refuse([Mistake(where, f"connection {name} does not say what it leads to", hint)])
         return DestinationPlan(cast(Literal["duckdb", "parquet"], kind), target, name)
 
+    def _tables(self, name: str, spec: SourceSpec) -> Iterator[SourcePlan]:
+        """The plan of a source; of one with `tables` that of its documents, and one for each further table."""
+        documents = self._source(name, spec)
+        if documents is None or spec.tables is None:
+            yield from [documents] if documents else ()
+            return
+        at: KeyPath = ("sources", name)
+        leans_on = (*_WRITING, f"schema {documents.schema.name}")
+        nothing: tuple[NestedTable, ...] = ()
+        inside = self._step(
+            at,
+            lambda: nested_tables(name, spec, documents.schema, self._schema, self._document, documents),
+            nothing,
+            *leans_on,
+        )
+        schema = replace(documents.schema, nested=tuple(dict.fromkeys(one.nest.keys for one in inside)))
+        yield replace(documents, schema=schema, unit=spec.unit or "document")
+        for one in inside:
+            path: KeyPath = (*at, "tables", one.table)
+            table = self._step(path, partial(self._table, one.table, one.schema.name, path), one.table, *_WRITING)
+            yield replace(
+                documents, name=f"{name}.{one.table}", schema=one.schema, table=table, keep=None, nest=one.nest
+            )
+
+    def _schema(self, reference: str, at: KeyPath) -> Schema | None:
+        own = Mistakes()
+        schema = self._schema_of(reference, self._document.where(at), own)
+        self._found.add(own)
+        self._unsound |= {schema.name} if schema and own.errors else set()
+        return schema
+
     def _source(self, name: str, spec: SourceSpec) -> SourcePlan | None:
         at: KeyPath = ("sources", name)
         schema, reads_files, connected = None, spec.type == "files", "connections"
+        documents = documents_table(spec)
         reference = spec.schema_ if reads_files else spec.schema_ or name
-        if reference is not None:
-            own = Mistakes()
-            schema = self._schema_of(reference, self._document.where((*at, "schema")), own)
-            self._found.add(own)
-            self._unsound |= {schema.name} if schema and own.errors else set()
+        if documents is not None:
+            schema = self._schema(documents[1], (*at, "tables", documents[0], "schema"))
+        elif reference is not None:
+            schema = self._schema(reference, (*at, "schema"))
         self._step(at, lambda: self._complete(name, spec), None)
         asked = self._step(at, lambda: asked_of(self._config, name, spec, self._document), None, connected)
         database = asked if isinstance(asked, DatabaseInput) else None
@@ -186,10 +234,10 @@ class Planner:
         read, whole = schema, schema
         leans_on = (*_WRITING, f"schema {read.name}")
         write = spec.write or self._spec.write or self._spec.destination.write or "append"
-        own_table = None if database else spec.table
-        self._step(at, lambda: self._check_captures(name, captured, read), None, *leans_on)
+        own_table = documents[0] if documents else None if database else spec.table
+        self._step(at, lambda: check_captures(name, captured, read, self._document), None, *leans_on)
         merged = spec.on_new_version == "merge"
-        self._step(at, lambda: _check_stored_keys(name, read, write, merged=merged), None, *leans_on)
+        self._step(at, lambda: check_stored_keys(name, read, write, merged=merged), None, *leans_on)
         if asked:
             self._step(at, lambda: check_cursor(name, asked, whole, write, self._document), None, *leans_on)
             read = self._step(at, lambda: self._filtered(name, spec.filter, whole), whole, *leans_on)
@@ -216,20 +264,22 @@ class Planner:
             python=python,
             cloud=cloud,
             api=api,
+            records=self._step(at, lambda: records_of(name, spec, path, self._document), ()) if reads_files else (),
         )
 
     def _complete(self, name: str, spec: SourceSpec) -> None:
         where = self._document.where(("sources", name))
-        words: dict[str, str | None] = {"path": spec.path, "schema": spec.schema_}
-        if spec.type == "python":
+        words: dict[str, object] = {"connection": spec.connection}
+        if spec.type == "files":
+            words = {"path": spec.path, "schema": spec.schema_ or spec.tables}
+        elif spec.type == "python":
             words = {"use": spec.use}
-        elif spec.type != "files":
-            words = {"connection": spec.connection}
-        refuse(
+        missing = [
             Mistake(where, f"sources.{name}: {word} is missing", f"add {word}: …", "missing-key")
             for word, value in words.items()
             if value is None
-        )
+        ]
+        refuse([*missing, *check_tables(name, spec, self._document, self._spec.destination.table)])
 
     def _files(self, name: str, spec: SourceSpec) -> tuple[Path, CloudInput | None, str | None]:
         """The folder or the bucket from which a source's path counts, and the path there."""
@@ -240,19 +290,10 @@ class Planner:
             return root, None, spec.path
         if spec.connection is None:
             return root, *cloud_of_path(spec.path, self._document.where((*at, "path")))
-        connection, where = self._named(spec.connection, (*at, "connection"))
+        connection = self._config.connection(spec.connection, self._document.where((*at, "connection")))
         if leads_into_a_cloud(connection.get("url")):
-            return root, cloud_input(connection, where), spec.path
+            return root, cloud_input(connection, places_of(self._config, spec.connection)), spec.path
         return self._connection(spec.connection, (*at, "connection"), ("file", "files"))[1], None, spec.path
-
-    def _named(self, name: str, path: KeyPath) -> tuple[dict[str, Any], Where]:
-        """A connection of the settings, and where its values stand."""
-        config = self._config
-
-        def where(path: KeyPath, key: bool = False) -> str:  # noqa: FBT001, FBT002 - see specs.base.Where
-            return config.where(("connections", name, *path), key)
-
-        return config.connection(name, self._document.where(path)), where
 
     def _filtered(self, name: str, text: str | None, schema: Schema) -> Schema:
         """The schema with the filter of the source beside its own."""
@@ -267,34 +308,19 @@ class Planner:
             self._fail(f"sources.{name}.filter: {error.message}", ("sources", name, "filter"), error.hint, "rule")
         return both
 
-    def _check_captures(self, name: str, path: str, schema: Schema) -> None:
-        captures = CAPTURE.findall(path)
-        for field in schema.fields:
-            if field.capture is not None and field.capture not in captures:
-                message = (
-                    f"schema {schema.name} takes {field.name} from path.{field.capture}, which the path does not name"
-                )
-                self._fail(
-                    message,
-                    ("sources", name, "path"),
-                    f"write {{{field.capture}}} at its place in the path",
-                    "unknown-name",
-                )
-
     def _format(self, name: str, spec: SourceSpec, path: str) -> FileFormat:
-        suffix = suffix_of(path)
         if is_served_later(path):
             served = ", ".join(sorted(FORMATS))
-            message = f"sources.{name}: {suffix} files are not served yet"
+            message = f"sources.{name}: {suffix_of(path)} files are not served yet"
             self._fail(message, ("sources", name, "path"), f"served: {served}", "not-served")
         if spec.format is not None:
             return spec.format
-        if suffix not in FORMATS:
+        told = format_of(path)
+        if told is None:
             message = f"sources.{name}: the path does not say which format its files have"
-            self._fail(
-                message, ("sources", name, "path"), "add format: csv, jsonl, json, excel or parquet", "missing-key"
-            )
-        return FORMATS[suffix]
+            hint = "add format: csv, jsonl, json, excel or parquet"
+            self._fail(message, ("sources", name, "path"), hint, "missing-key")
+        return told
 
     def _table(self, written: str | None, schema: str, path: KeyPath) -> str:
         """The table of a source: its own, the destination's, or the schema's name; under `dataset` if there is one."""
@@ -316,12 +342,8 @@ class Planner:
     def _dataset(self, text: str) -> str:
         name = text.replace("{env}", self._config.environment)
         if "{" in name or "}" in name:
-            self._fail(
-                "destination.dataset: only {env} can stand in braces",
-                ("destination", "dataset"),
-                'such as "shop_{env}"',
-                "value",
-            )
+            message = "destination.dataset: only {env} can stand in braces"
+            self._fail(message, ("destination", "dataset"), 'such as "shop_{env}"', "value")
         return name
 
     def _keep(self, name: str, spec: SourceSpec, schema: Schema, write: Disposition) -> str | None:
@@ -345,13 +367,8 @@ class Planner:
             from pratique.specs.base import nearest  # noqa: PLC0415 - pydantic
 
             hint = nearest(match[1], [field.name for field in schema.fields], "fields")
-            self._fail(
-                f'keep names "{match[1]}", which is no field of schema {schema.name}',
-                path,
-                hint,
-                "unknown-name",
-                match[1],
-            )
+            message = f'keep names "{match[1]}", which is no field of schema {schema.name}'
+            self._fail(message, path, hint, "unknown-name", match[1])
         return match[1]
 
     def _merges_elsewhere(self) -> bool:
@@ -416,7 +433,7 @@ class Planner:
     def _with_parents(self, plan: SourcePlan, plans: list[SourcePlan]) -> SourcePlan:
         """The plan with its parents: the sources whose tables its references point to, and those tables."""
         tables: dict[str, str] = {}
-        parents: list[str] = []
+        parents: list[str] = [plan.nest.of] if plan.nest else []
         for reference in plan.schema.references:
             siblings = [other for other in plans if other.schema.name == reference.parent]
             if any(other is plan for other in siblings):
@@ -472,15 +489,8 @@ class Planner:
         return tuple(ordered)
 
 
-def _check_stored_keys(source: str, schema: Schema, write: Disposition, *, merged: bool) -> None:
-    """Fields by which rows in the table are known again stand there as they are, or hashed."""
-    keys = dict(schema.keys) if write == "append" else {}
-    if write == "merge" or merged:
-        keys["primaryKey"] = schema.primary_key
-    for key, names in keys.items():
-        for field in (schema.field(name) for name in names):
-            if field.store in {"mask", "drop"}:
-                message = f"{key} cannot be judged against the rows in the table of sources.{source}: {field.name}"
-                hint = f"use `store: hash` instead of `store: {field.store}`, or another key"
-                where = schema.place(("fields", field.name, "store"))
-                refuse([Mistake(where, f"{message} is not stored there", hint, "conflict")])
+def _after_what_is_inside(plan: SourcePlan, plans: list[SourcePlan]) -> SourcePlan:
+    """Documents come after what their nested records refer to: all of them are loaded together."""
+    inside = {other.name: other.parents for other in plans if other.nest and other.nest.of == plan.name}
+    needed = [name for parents in inside.values() for name in parents if name not in {plan.name, *inside}]
+    return replace(plan, parents=tuple(dict.fromkeys((*plan.parents, *needed)))) if inside else plan

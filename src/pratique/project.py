@@ -10,6 +10,7 @@ from typing import Any, Final
 from pratique.config_manager import ConfigManager
 from pratique.documents import Document, folder_of, load_document, shown_path
 from pratique.errors import ConfigurationError
+from pratique.expectations import Promise
 from pratique.mistakes import Mistake, Mistakes, refuse
 from pratique.planning import Pipeline, Planner
 from pratique.schema import Schema
@@ -31,6 +32,7 @@ class Project:
         self.config = ConfigManager(environment, root, found)
         self.root = self.config.root
         self._schemas: dict[str, tuple[dict[int, Schema], Mistakes]] = {}
+        self._promises: dict[str, Promise] = {}
 
     def pipeline_names(self) -> list[str]:
         """The names of all pipelines, sorted; their files are not read."""
@@ -62,10 +64,17 @@ class Project:
             if name not in files:
                 message, hint = f'there is no pipeline "{name}"', nearest(name, files, "known pipelines")
                 refuse([Mistake(str(self.root / "pipelines"), message, hint, "unknown-name")])
-            file = read_pipeline(load_document(files[name], found), found)
+            file = read_pipeline(name, load_document(files[name], found), found)
             if file is not None:
+                self._promises[name] = file.promise
                 return Planner(self.config, self.read_schema, name, file, found).plan()
         return None
+
+    def promise(self, name: str) -> Promise:
+        """What a pipeline promises by the clock, and whose it is; nothing of both if its file cannot be read."""
+        if name not in self._promises:
+            self.read_pipeline(name, Mistakes())
+        return self._promises.get(name, Promise(name))
 
     def pipeline_document(self, name: str) -> tuple[Document, Mapping[str, Any]]:
         """The document of a pipeline that is right, and what it says with `defaults` merged into each source."""

@@ -1,15 +1,18 @@
-"""References between schemas: that the parent exists, and that the values of both sides can be equal."""
+"""References between schemas, and keys: that the parent exists, and that values can be compared with those stored."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Final
 
-from pratique.documents import KeyPath
+from pratique.documents import Document, KeyPath
 from pratique.mistakes import Mistake, Mistakes, refuse
+from pratique.model import Disposition
 from pratique.schema import Reference, Schema
 
 SchemaOf = Callable[[str, str, Mistakes], Schema | None]  # of a reference such as `sales@2`, its place, what is found
+CAPTURE: Final = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)(?::[^{}]*)?\}")
 _NUMERIC: Final = frozenset({"integer", "number", "decimal"})
 
 
@@ -54,3 +57,27 @@ def check_reference(child: Schema, parent: Schema, reference: Reference) -> None
             hint = "keep both, or hash both with the same type: a hash tells nothing of other values"
             wrong.append(Mistake(reference.where, message, hint, "reference"))
     refuse(wrong)
+
+
+def check_captures(source: str, path: str, schema: Schema, document: Document) -> None:
+    """Every part of the path that a field is taken from is named by the path of its source."""
+    captures = CAPTURE.findall(path)
+    for field in schema.fields:
+        if field.capture is not None and field.capture not in captures:
+            told = f"schema {schema.name} takes {field.name} from path.{field.capture}, which the path does not name"
+            where = document.where(("sources", source, "path"))
+            refuse([Mistake(where, told, f"write {{{field.capture}}} at its place in the path", "unknown-name")])
+
+
+def check_stored_keys(source: str, schema: Schema, write: Disposition, *, merged: bool) -> None:
+    """Fields by which rows in the table are known again stand there as they are, or hashed."""
+    keys = dict(schema.keys) if write == "append" else {}
+    if write == "merge" or merged:
+        keys["primaryKey"] = schema.primary_key
+    for key, names in keys.items():
+        for field in (schema.field(name) for name in names):
+            if field.store in {"mask", "drop"}:
+                message = f"{key} cannot be judged against the rows in the table of sources.{source}: {field.name}"
+                hint = f"use `store: hash` instead of `store: {field.store}`, or another key"
+                where = schema.place(("fields", field.name, "store"))
+                refuse([Mistake(where, f"{message} is not stored there", hint, "conflict")])

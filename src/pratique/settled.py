@@ -69,7 +69,7 @@ def settled_pipeline(project: Project, name: str) -> list[Settled]:
 def _chosen(pipeline: Pipeline, merged: Mapping[str, Any], where: Any) -> Iterator[Settled]:
     """What holds for a source though nothing is written at it."""
     destination = merged.get("destination", {})
-    for source in pipeline.sources:
+    for source in (plan for plan in pipeline.sources if plan.nest is None):
         at: KeyPath = ("sources", source.name)
         yield Settled((*at, "type"), source.type, BUILT_IN)
         yield Settled((*at, "format"), source.format, _line(where((*at, "path"))))
@@ -97,6 +97,8 @@ def _masked(path: KeyPath, value: Any, where: str) -> Any:
         return value
     if path[:1] == ("connections",) and not re.search(r":[0-9]+:[0-9]+$", where) and not _REFERENCE.search(value):
         return _HIDDEN
+    if path[:1] == ("alerts",) and (path[-1] in {"url", "heartbeat"} or "headers" in path) and "${" not in value:
+        return f"{value.partition('://')[0]}://{_HIDDEN}" if "://" in value else _HIDDEN  # an address may be all secret
     if _SECRET_WORD.search(str(path[-1])) and not _REFERENCE.fullmatch(value):
         return _HIDDEN
     return _USER_INFO.sub(lambda match: match[0] if _REFERENCE.search(match[0]) else _HIDDEN, value)

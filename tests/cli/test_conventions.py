@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner, Result
+from receivers import web
 
 from pratique.cli.main import program
 from pratique.cli.text import columns
@@ -211,8 +212,8 @@ def examples() -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
-    """Make the project that the examples speak of, after a run; and what stands there for the ids in the examples."""
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict[str, str]]]:
+    """Make the project that the examples speak of, after a run, and the web server that gets its alerts."""
     folder = tmp_path_factory.mktemp("shop")
     pipeline = (
         "sources: {sales: {path: 'in/*.csv', schema: orders, quarantine: {max_share: 0.9}}}\n"
@@ -237,10 +238,19 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]
     for name, text in files.items():
         (folder / name).parent.mkdir(exist_ok=True, parents=True)
         (folder / name).write_text(text, encoding="utf-8")
+    with web() as hook:
+        config = folder / "config" / "default.yaml"
+        config.write_text(f"{config.read_text()}alerts: {{channels: {{ops: {{url: {hook.url}}}}}}}\n", encoding="utf-8")
+        yield folder, _ids(folder)
+
+
+def _ids(folder: Path) -> dict[str, str]:
+    """After a run, what stands there for the ids in the examples."""
     run = json.loads(invoke("run", "shop_daily", "--project", folder, "--json").stdout)["run_id"]
     held = invoke("quarantine", "show", "Q1", "--project", folder, "--json").stdout.splitlines()[0]
+    alert = json.loads(invoke("alerts", "list", "--project", folder, "--json").stdout)["alerts"][0]["alert_id"]
     invoke("run", "shop_daily", "--project", folder)  # nothing new: its health does not hang on the order of examples
-    return folder, {"7f3a91": run[:6], "0f3b9c5d7e21-88": json.loads(held)["id"]}
+    return {"7f3a91": run[:6], "0f3b9c5d7e21-88": json.loads(held)["id"], "3f9a2c": alert[:6]}
 
 
 @pytest.mark.parametrize("example", examples())

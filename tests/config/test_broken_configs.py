@@ -173,7 +173,7 @@ PIPELINES = [
     (_users("").replace("users.csv", "users.dat"), "users.dat", "does not say which format", "format: csv"),
     (_users("").replace("users.csv", "ftp://b/users.csv"), "ftp", "no such place is served", "s3://"),
     (_users("").replace("users.csv", "s3://b/users.csv"), "s3", "the url names no bucket", "s3://bucket"),
-    (_users("") + "together: {commit: one}\n", "together", "together is not served yet", ""),
+    (_users("") + "together: {commit: one}\n", "commit", "together.commit is not served yet", ""),
     (f"{_users('')[:-len(TO)]}destination: {{connection: warehouse, delete: x}}\n", "delete", "destination.delete is not served yet", ""),
     (f"{_users('')[:-len(TO)]}destination: {{connection: warehouse, dataset: 'a_{{x}}'}}\n", "'a_{x}'", "only {env}", ""),
     (

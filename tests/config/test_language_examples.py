@@ -116,7 +116,7 @@ def test_the_example_of_files_is_planned_in_full(partners) -> None:
     assert plan.reference_tables == {"partners": "partners"}
     assert plan.parents == ()
     assert pipeline.description == "Sales that partners send once a month"
-    assert pipeline.notices == ("schedule is not served yet", "sources.sales.expect is not served yet")
+    assert pipeline.notices == ("schedule is not served yet",)
     assert pipeline.lineage == ("_load_id",)
     assert (pipeline.destination.type, pipeline.destination.name) == ("duckdb", "warehouse")
     assert pipeline.destination.path == partners.root / "w.duckdb"
@@ -193,14 +193,12 @@ def test_the_example_reads_its_cloud(partners) -> None:
         (
             SHOP,
             {
-                "6:1": "together is not served yet",
+                "6:27": "together.commit is not served yet",
             },
         ),
         (
             WEBSHOP,
             {
-                "8:5": "sources.orders.unit is not served yet",
-                "9:5": "sources.orders.tables is not served yet",
                 "12:46": "destination.children is not served yet",
             },
         ),
@@ -257,10 +255,12 @@ def test_the_example_of_a_database_is_planned_in_full(folder, monkeypatch) -> No
             'connections:\n  shop_ro: {url: "postgres://reader@db.example:6432/shop", password: "${SHOP_PASSWORD}"}\n'
             "  lake: {url: duckdb://lake.duckdb}\n"
         ),
-        "pipelines/shop.yaml": SHOP.replace("together: {snapshot: one, commit: one}", ""),
+        "pipelines/shop.yaml": SHOP.replace(", commit: one", ""),
         **{f"schemas/{name}.yaml": "primaryKey: id\nfilter: id > 0\nfields: {id: integer, status: {}}\n" for name in ("customers", "orders", "items")},
     })  # fmt: skip
-    customers, orders, items = folder.project().pipeline("shop").sources
+    pipeline = folder.project().pipeline("shop")
+    customers, orders, items = pipeline.sources
+    assert pipeline.one_snapshot
     assert (customers.type, customers.table, customers.write) == ("postgres", "shop_dev.customers", "merge")
     assert customers.database is not None
     assert customers.database.cursor == Cursor("updated_at", None, Lookback(3600, seconds=True))

@@ -223,7 +223,7 @@ def test_a_source_written_as_nothing_has_all_from_the_defaults(family) -> None:
         "pipelines/p.yaml": (
             "defaults: {path: c.csv, schema: c, quarantine: {max_share: 0.5}}\n"
             "sources:\n  c:\n  d: {schema: d, path: d.csv, quarantine: {max_share: 1 %}}\n"
-            "destination: {connection: warehouse}\nexpect: {success_within: 2h}\n"
+            "destination: {connection: warehouse}\nschedule: {cron: 0 7 * * *}\n"
         )
     })  # fmt: skip
     pipeline = family.project().pipeline("p")
@@ -231,7 +231,7 @@ def test_a_source_written_as_nothing_has_all_from_the_defaults(family) -> None:
         ("c", "c.csv", 0.5),
         ("d", "d.csv", 0.01),
     ]
-    assert pipeline.notices == ("expect is not served yet",)
+    assert pipeline.notices == ("schedule is not served yet",)
 
 
 def test_keep_of_the_destination_is_for_the_sources_that_merge(family) -> None:

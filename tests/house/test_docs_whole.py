@@ -128,7 +128,7 @@ def settings(spec: type[Spec] = SettingsSpec, prefix: str = "") -> Iterator[str]
     for name, item in spec.model_fields.items():
         if inspect.isclass(item.annotation) and issubclass(item.annotation, Spec):
             yield from settings(item.annotation, f"{prefix}{name}.")
-        elif name not in {"connections", "alerts", "retry", "service"}:  # free: the last three mean nothing yet
+        elif name not in {"connections", "channels", "retry", "service"}:  # free, or by name
             yield f"{prefix}{name}"
 
 

@@ -25,6 +25,8 @@ DRIVERS = [
     "google.cloud",
     "azure",
     "aiohttp",
+    "opentelemetry",
+    "requests",
 ]
 CHEAP = [
     "pratique",
@@ -35,6 +37,7 @@ CHEAP = [
     "pratique.schema",
     "pratique.monitoring",
     "pratique.measures",
+    "pratique.monitoring.sending",
 ]
 
 

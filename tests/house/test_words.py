@@ -13,8 +13,7 @@ from pratique.specs.base import Spec
 from pratique.specs.pipeline import (
     DESTINATION_WORDS,
     NOTICED_WORDS,
-    PIPELINE_WORDS,
-    SOURCE_WORDS,
+    TOGETHER_WORDS,
     DestinationSpec,
     OverrideSpec,
     PipelineSpec,
@@ -26,7 +25,7 @@ from pratique.specs.settings import SettingsSpec
 ROOT = Path(__file__).resolve().parents[2]
 LANGUAGE = (ROOT / "docs" / "reference" / "language.md").read_text(encoding="utf-8")
 SPECS = (PipelineSpec, SourceSpec, OverrideSpec, DestinationSpec, SchemaSpec, FieldSpec, DialectSpec, CheckSpec)
-LATER = DESTINATION_WORDS | NOTICED_WORDS | PIPELINE_WORDS | SOURCE_WORDS - {"filter"}
+LATER = DESTINATION_WORDS | NOTICED_WORDS | TOGETHER_WORDS
 SETTING = re.compile(r"\b(?:limits|state|logging)\.[a-z_]+")
 COMMAND = re.compile(r"(?<![\w./-])pratique ([a-z]+)(?: ([a-z]+))?(?![\w./-])")
 

@@ -339,7 +339,7 @@ def test_a_page_that_rotted_is_an_error_and_not_an_empty_list(tmp_path: Path) ->
     with path.open("r+b") as file:
         file.seek(4096)
         file.write(b"\x5a" * (size - 4096))
-    with open_ledger(path) as ledger, pytest.raises(StateError, match="damaged"):
+    with pytest.raises(StateError, match="damaged"), open_ledger(path) as ledger:
         ledger.runs(limit=1000)
 
 

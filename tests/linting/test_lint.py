@@ -206,7 +206,7 @@ def test_warnings_are_no_mistakes_unless_strict(root: Path) -> None:
     """Schemas that nothing uses, words that do nothing yet, secrets that an environment may have: exit 0, strict 2."""
     write(root, {"schemas/lonely.yaml": "fields: {id: integer}\nreferences: {id: parents.id}\n"})
     write(root, {"schemas/parents.yaml": "fields: {id: integer}\n", "schemas/deep/x.yaml": "a: 1\n"})
-    write(root, {"pipelines/daily.yaml": "expect: {success_within: 2h}\n" + PLAIN["pipelines/daily.yaml"]})
+    write(root, {"pipelines/daily.yaml": "schedule: {cron: 0 7 * * *}\n" + PLAIN["pipelines/daily.yaml"]})
     result = lint()
     assert result.exit_code == 0
     assert result.stdout.endswith("4 warnings in 4 files, 5 files checked\n")
@@ -216,7 +216,7 @@ def test_warnings_are_no_mistakes_unless_strict(root: Path) -> None:
 
 def test_settings_that_do_nothing_yet_are_told(root: Path) -> None:
     """Settings of features that are not built yet are taken, and told as warnings."""
-    write(root, {"config/default.yaml": PLAIN["config/default.yaml"] + "alerts: {mail: a@b.example}\nretry: {}\n"})
+    write(root, {"config/default.yaml": PLAIN["config/default.yaml"] + "retry: {times: 3}\nservice: {}\n"})
     assert [(item["line"], item["code"], item["level"]) for item in found()] == [(2, "not-served", "warning")]
 
 

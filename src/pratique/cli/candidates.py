@@ -107,6 +107,26 @@ def _causes(root: Path, params: dict[str, Any]) -> _Found:
             yield cause.id, f"{cause.source}.{cause.rule}, {cause.records} records"
 
 
+def _alerts(root: Path, params: dict[str, Any]) -> _Found:
+    with _ledger(root, params) as (ledger, _):
+        for alert in ledger.alerts.latest(None):
+            yield alert.alert_id[:_SHORT_ID], f"{alert.finding.pipeline} {alert.finding.summary}"
+
+
+def _silenced(root: Path, params: dict[str, Any]) -> _Found:
+    yield from _pipelines(root, params)
+    yield from _alerts(root, params)
+
+
+def _channels(root: Path, params: dict[str, Any]) -> _Found:
+    from pratique.documents import load_document  # noqa: PLC0415 - a YAML parser
+
+    for name in ("default", params.get("environment") or "dev"):
+        for path in (root / "config").glob(f"{name}.*"):
+            alerts = load_document(path).value.get("alerts") or {}
+            yield from ((channel, "channel") for channel in alerts.get("channels") or {})
+
+
 def _rules(root: Path, params: dict[str, Any]) -> _Found:
     from pratique.quarantine import Quarantine  # noqa: PLC0415 - only for rules
 
@@ -121,4 +141,7 @@ schema_names = _completer(_schemas)
 source_names = _completer(_sources)
 run_ids = _completer(_runs)
 cause_ids = _completer(_causes)
+alert_ids = _completer(_alerts)
+silence_targets = _completer(_silenced)
+channel_names = _completer(_channels)
 rule_names = _completer(_rules)

@@ -26,6 +26,7 @@ _COMMANDS: Final[dict[str, tuple[str, str]]] = {  # name -> (module:attribute, w
     "quarantine": ("pratique.cli.quarantine:quarantine", "List, show and export the records that were held."),
     "health": ("pratique.cli.health:health", "Say whether the latest runs are healthy; the exit code says it too."),
     "metrics": ("pratique.cli.metrics:metrics", "Print what all runs measured, as JSON or for Prometheus."),
+    "alerts": ("pratique.cli.alerts:alerts", "Show what is wrong and who was told; acknowledge, silence, deliver."),
     "completion": ("pratique.cli.completion:completion", "Print the script that lets a shell complete commands."),
     "version": ("pratique.cli.version:version", "Print the versions of Pratique and of what it stands on."),
 }

@@ -16,8 +16,10 @@ class Load(Protocol):
         """Write all good rows; nothing is visible yet."""
         ...
 
-    def commit(self, marker: Marker) -> Marker:
+    def commit(self, marker: Marker, *beside: Marker) -> Marker:
         """Make rows and marker true in the same instant; return the marker as stored (time, sequence).
+
+        `beside` are the markers of further tables that were written: true in this instant, of one time and sequence.
 
         If the load id is already committed, nothing is written and the stored marker is returned: the same load twice
         is once. An error at COMMIT asks for the marker before anything else.

@@ -184,7 +184,7 @@ class DuckDBLoad:
         self._stack = ExitStack()
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._at = ""
-        self._stored: Marker | None = None
+        self._stored: tuple[Marker, ...] = ()
         self._superseded: tuple[str, ...] = ()
         self._broken = False
 
@@ -204,7 +204,7 @@ class DuckDBLoad:
         try:
             connection = self._open(rows.duckdb.connection if rows.duckdb else None)
             if self._stored:
-                return self._stored.written
+                return tables.written_before(self._stored, target)
             self._broken = True
             if isinstance(self._judged_against, DuckDBLookup):
                 self._judged_against.check_unmoved(target.table, connection, self._at)
@@ -220,8 +220,8 @@ class DuckDBLoad:
         hit("load.written")
         return written
 
-    def commit(self, marker: Marker) -> Marker:
-        """Make rows and marker true in the same instant (Invariant 4); return the marker as stored."""
+    def commit(self, marker: Marker, *beside: Marker) -> Marker:
+        """Make rows and markers true in the same instant (Invariant 4); return the marker as stored."""
         if marker.load_id != self._load_id:
             raise InternalError(f"the marker of load {marker.load_id} was given to load {self._load_id}")
         if self._broken:
@@ -229,13 +229,14 @@ class DuckDBLoad:
         try:
             connection = self._open(None)
             if self._stored:
-                return self._stored
+                return self._stored[0]
             if self._superseded:
                 which = queries.is_one_of("load_id", self._superseded)
                 tables.check_superseded(marker, _markers(connection, self._at, which))
             sequence = _newest(connection, self._at) + 1
             marker = replace(marker, committed_at=datetime.now(UTC).isoformat(), sequence=sequence)
-            self._write_marker(connection, marker)
+            for one in (marker, *(replace(one, committed_at=marker.committed_at, sequence=sequence) for one in beside)):
+                self._write_marker(connection, one)
         except duckdb.Error as error:
             raise refused(self._file, error) from error
         hit("marker.written")
@@ -270,7 +271,9 @@ class DuckDBLoad:
         self._connection = connection
         for statement in _MARKER_TABLES.format(at=self._at).split(";"):
             connection.execute(statement)
-        self._stored = next(iter(_markers(connection, self._at, "load_id = ?", self._load_id)), None)
+        for stored in _markers(connection, self._at, "load_id = ?", self._load_id):
+            committed = _markers(connection, self._at, "sequence = ?", stored.sequence)
+            self._stored = (stored, *(other for other in committed if other.load_id != self._load_id))
         hit("load.opened")
         return connection
 

@@ -163,13 +163,13 @@ class ParquetLookup:
             return
         judged = self._tables | {_table_name(table).casefold()}
         for number in range(self._seen + 1, newest + 1):
-            marker = Manifest.from_file(parquet_manifest.manifest_path(self._root, number)).marker
-            if _table_name(marker.table).casefold() in judged:
-                raise DestinationMovedError(
-                    f"run {marker.run_id[:6]} committed into {marker.table} after the rows were judged",
-                    hint="run again: the rows are judged against the table as it is now",
-                    where=str(self._root),
-                )
+            for marker in Manifest.from_file(parquet_manifest.manifest_path(self._root, number)).markers:
+                if _table_name(marker.table).casefold() in judged:
+                    raise DestinationMovedError(
+                        f"run {marker.run_id[:6]} committed into {marker.table} after the rows were judged",
+                        hint="run again: the rows are judged against the table as it is now",
+                        where=str(self._root),
+                    )
 
 
 class ParquetLoad:
@@ -183,7 +183,7 @@ class ParquetLoad:
         self._stack = ExitStack()
         self._newest = 0  # sequence of the state on which this load builds
         self._tables: dict[str, Table] = {}
-        self._stored: Marker | None = None
+        self._stored: tuple[Marker, ...] = ()
         self._superseded: set[str] = set()
         self._parts: list[Path] = []
         self._opened = False
@@ -212,7 +212,7 @@ class ParquetLoad:
         try:
             self._open()
             if self._stored:
-                return self._stored.written
+                return tables.written_before(self._stored, target)
             self._broken = True
             if isinstance(self._judged_against, ParquetLookup):
                 self._judged_against.check_unmoved(target.table, self._newest)
@@ -229,8 +229,8 @@ class ParquetLoad:
         hit("load.written")
         return written
 
-    def commit(self, marker: Marker) -> Marker:
-        """Make rows and marker true in the same instant (Invariant 4); return the marker as stored."""
+    def commit(self, marker: Marker, *beside: Marker) -> Marker:
+        """Make rows and markers true in the same instant (Invariant 4); return the marker as stored."""
         if marker.load_id != self._load_id:
             raise InternalError(f"the marker of load {marker.load_id} was given to load {self._load_id}")
         if self._broken:
@@ -238,12 +238,13 @@ class ParquetLoad:
         try:
             self._open()
             if self._stored:
-                return self._stored
+                return self._stored[0]
             if self._superseded:
                 old = (other for other in parquet_manifest.markers(self._root) if other.load_id in self._superseded)
                 tables.check_superseded(marker, old)
             marker = replace(marker, committed_at=datetime.now(UTC).isoformat(), sequence=self._newest + 1)
-            self._write_marker(marker)
+            others = (replace(one, committed_at=marker.committed_at, sequence=marker.sequence) for one in beside)
+            self._write_marker(marker, tuple(others))
         except OSError as error:
             raise refused(self._root, error) from error
         hit("load.committed")
@@ -261,15 +262,15 @@ class ParquetLoad:
         self._stack.enter_context(parquet_manifest.held(self._root, exclusive=True, timeout_seconds=self._timeout))
         if newest := parquet_manifest.newest(self._root):
             self._newest, self._tables = newest.sequence, dict(newest.tables)
-        found = (marker for marker in parquet_manifest.markers(self._root) if marker.load_id == self._load_id)
-        self._stored = next(found, None)
+        states = parquet_manifest.states(self._root)
+        self._stored = next((state.markers for state in states if state.marker.load_id == self._load_id), ())
         if not self._stored:
             parquet_manifest.tidy(self._root)
         self._opened = True
         hit("load.opened")
 
-    def _write_marker(self, marker: Marker) -> None:
-        manifest = Manifest(marker.sequence, self._tables, marker)
+    def _write_marker(self, marker: Marker, beside: tuple[Marker, ...]) -> None:
+        manifest = Manifest(marker.sequence, self._tables, marker, beside=beside)
         parquet_manifest.publish(self._root, manifest, lambda: hit("marker.written"))
 
     def _write(self, connection: duckdb.DuckDBPyConnection, sql: str, types: dict[str, str], target: Target) -> Written:

@@ -14,7 +14,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -54,12 +54,20 @@ class Manifest:
     tables: Mapping[str, Table]
     marker: Marker
     trimmed: bool = False
+    beside: tuple[Marker, ...] = ()  # of further tables of the same load
+
+    @property
+    def markers(self) -> tuple[Marker, ...]:
+        """All that this commit made true."""
+        return (self.marker, *self.beside)
 
     def to_bytes(self) -> bytes:
         """JSON with a hash of itself, so that a flipped bit is noticed."""
         tables = {name: asdict(table) for name, table in self.tables.items()}
         marker = json.loads(self.marker.to_json())
-        state = {"sequence": self.sequence, "trimmed": self.trimmed, "marker": marker, "tables": tables}
+        state: dict[str, Any] = {"sequence": self.sequence, "trimmed": self.trimmed, "marker": marker, "tables": tables}
+        if self.beside:
+            state["beside"] = [json.loads(marker.to_json()) for marker in self.beside]
         return json.dumps({"sha256": _hash(state), "state": state}, ensure_ascii=False).encode()
 
     @classmethod
@@ -70,8 +78,10 @@ class Manifest:
             state = data["state"]
             if data["sha256"] != _hash(state):
                 raise _damaged(path)
-            marker = Marker.from_json(json.dumps(state["marker"]))
-            return cls(state["sequence"], _tables(state), marker, state["trimmed"])
+            marker, *beside = (
+                Marker.from_json(json.dumps(item)) for item in (state["marker"], *state.get("beside", ()))
+            )
+            return cls(state["sequence"], _tables(state), marker, state["trimmed"], tuple(beside))
         except OSError as error:
             raise refused(path, error) from error
         except (ValueError, KeyError, TypeError) as error:
@@ -115,9 +125,14 @@ def newest(root: Path) -> Manifest | None:
     return Manifest.from_file(manifest_path(root, published[-1])) if published else None
 
 
+def states(root: Path) -> Iterator[Manifest]:
+    """Every state that was published, oldest first."""
+    return (Manifest.from_file(manifest_path(root, number)) for number in numbers(root))
+
+
 def markers(root: Path) -> Iterator[Marker]:
     """Every committed marker, oldest first."""
-    return (Manifest.from_file(manifest_path(root, number)).marker for number in numbers(root))
+    return (marker for state in states(root) for marker in state.markers)
 
 
 def publish(root: Path, manifest: Manifest, about_to: Callable[[], None]) -> None:
@@ -180,7 +195,7 @@ def tidy(root: Path) -> None:
         if old.trimmed:
             break
         young = path.with_suffix(f".{os.getpid()}.tmp")
-        write_durably(young, Manifest(old.sequence, {}, old.marker, trimmed=True).to_bytes())
+        write_durably(young, replace(old, tables={}, trimmed=True).to_bytes())
         young.replace(path)
     for path in (root / FOLDER).glob("*.tmp"):
         path.unlink()

@@ -106,6 +106,12 @@ def check_supersedes(target: Target, columns: Iterable[str], where: str) -> None
         )
 
 
+def written_before(stored: Iterable[Marker], target: Target) -> Written:
+    """What a load that is committed already has written into this table."""
+    first, *beside = stored
+    return next((one.written for one in beside if one.table.casefold() == target.table.casefold()), first.written)
+
+
 def check_written(written: Written, rows: Rows, target: Target, where: str) -> None:
     """Raise unless every row was written exactly once (Invariant 6); nothing is committed then."""
     if written.inserted + written.updated + written.unchanged == rows.count:

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from pratique.model import HeldRecord, Landed, Lookup, Rows, Stamp, Tally, Target
+from pratique.nesting import Unit
 from pratique.schema import Schema
+
+
+@dataclass(frozen=True, slots=True)
+class TableInput:
+    """What goes into one table: its records, what they are judged by, where the good ones go, whose they are."""
+
+    landed: Landed
+    schema: Schema
+    target: Target
+    stamp: Stamp
 
 
 class Staged(Protocol):
@@ -32,4 +44,11 @@ class Engine(Protocol):
 
     def stage(self, landed: Landed, schema: Schema, target: Target, stamp: Stamp, lookup: Lookup | None) -> Staged:
         """Read `landed` once, judge every record, show nothing to anybody."""
+        ...
+
+    def stage_nested(self, tables: Sequence[TableInput], unit: Unit, lookup: Lookup | None) -> tuple[Staged, ...]:
+        """Judge documents, the first of `tables`, and the records that stand in them, each read once.
+
+        A record is good only if its document is; under `document`, a document only if all of its records are.
+        """
         ...

@@ -7,23 +7,24 @@ An UPDATE would move rows, and record numbers are rowids.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import duckdb
 
+from pratique.engines.base import TableInput
 from pratique.engines.duckdb_relations import registered
 from pratique.engines.duckdb_session import Session, refused
 from pratique.errors import DestinationError, InternalError
-from pratique.model import DuckQuery, Lookup, Rows, Target
+from pratique.model import DuckQuery, Lookup, Rows
 from pratique.schema import Reference, Schema
 from pratique.schema.compile import Rule
 from pratique.schema.sql import identifier, literal
 from pratique.schema.types import storage
 
 # Reasons in `gone`; 0 is quarantined.
-SKIPS = {1: "identical", 2: "superseded", 3: "loaded before"}
-IDENTICAL, SUPERSEDED, LOADED_BEFORE = SKIPS
+SKIPS = {1: "identical", 2: "superseded", 3: "loaded before", 4: "filter"}
+IDENTICAL, SUPERSEDED, LOADED_BEFORE, FILTERED = SKIPS
 
 _THERE = "_there"
 _FIXED_WIDTH = frozenset({"integer", "number", "decimal", "boolean", "date", "time", "datetime"})
@@ -43,18 +44,26 @@ def stored(schema: Schema, name: str, prefix: str = "") -> str:
 class LateJudge:
     """Judges keys, then references, on the table `staged` of a session; counts how many rows each rule decided."""
 
-    def __init__(self, session: Session, schema: Schema, target: Target, lookup: Lookup | None) -> None:
+    def __init__(self, session: Session, place: str, table: TableInput, lookup: Lookup | None) -> None:
+        self.place = place  # what stands before the names of its tables elsewhere
         self._session = session
-        self._schema = schema
-        self._target = target
+        self._schema = table.schema
+        self._target = table.target
         self._lookup = lookup
         self._shrunk = False
+        self._beside: Sequence[LateJudge] = ()
+        self._again: list[tuple[Rule, Reference]] = []
         self.decided: dict[int, int] = {}
         session.run("CREATE TABLE gone (rid BIGINT, reason UTINYINT)")
         session.run("CREATE TABLE late (rid BIGINT, rule SMALLINT, n BIGINT, low BIGINT, high BIGINT)")
 
-    def judge(self, rules: tuple[Rule, ...]) -> None:
-        """Judge every key in the schema's order, among the rows that the key before left; then all references."""
+    def judge(self, rules: tuple[Rule, ...], beside: Sequence[LateJudge] = ()) -> None:
+        """Judge every key in the schema's order, among the rows that the key before left; then all references.
+
+        `beside` are the tables of the load: a reference may lead to rows that come with it.
+        """
+        self._session.enter(self.place.split(".")[1])
+        self._beside = [other for other in beside if other is not self]
         for rule in rules:
             if rule.scope == "key":
                 self._key(rule)
@@ -67,10 +76,11 @@ class LateJudge:
         anti = f" ANTI JOIN {place}gone g ON s.rowid = g.rid" if self._shrunk else ""
         return f"{place}staged s{anti} WHERE NOT s._held AND NOT s._out"
 
-    def _leave(self, query: str) -> None:
-        """Take rows (rid, reason) away from the good ones; each at most once."""
-        if self._session.count(f"INSERT INTO gone {query}"):
-            self._shrunk = True
+    def leave(self, query: str) -> int:
+        """Take rows (rid, reason) away from the good ones, each at most once; how many."""
+        left = self._session.count(f"INSERT INTO {self.place}gone {query}")
+        self._shrunk = self._shrunk or left > 0
+        return left
 
     # --- keys -------------------------------------------------------------------------------------------------
 
@@ -113,7 +123,7 @@ class LateJudge:
         held = "_latest AND versions > 1" if rule.holds else "true"  # a warning counts every row that shares a key
         self._session.run(f"INSERT INTO late SELECT rid, {rule.number}, n, low, high FROM sharing WHERE {held}")
         if rule.holds:
-            self._leave(
+            self.leave(
                 f"SELECT * FROM (SELECT rid, CASE WHEN NOT _latest THEN {SUPERSEDED} WHEN versions > 1 THEN 0 "
                 f"WHEN _copy > 1 THEN {IDENTICAL} END AS reason FROM sharing) WHERE reason IS NOT NULL"
             )
@@ -146,7 +156,7 @@ class LateJudge:
         complete = " AND ".join(f"s.{identifier(name)} IS NOT NULL" for name in rule.fields)
         keys = ", ".join(f"{stored(schema, name, 's.')} AS {identifier(name)}" for name in rule.fields)
         query = f"SELECT {keys} FROM {self.good()} AND {complete}"
-        with self._existing(lookup, self._target.table, names, query) as there:
+        with self._existing(lookup, self._target.table, names, query, self.superseded) as there:
             if there is None:
                 return
             # Columns of our own only: a field may have any name, `rid` too.
@@ -159,7 +169,7 @@ class LateJudge:
                     f"FROM {self.good()} AND {complete}) s SEMI JOIN {there} e ON {same_key}"
                 )
                 if met and rule.holds:
-                    self._leave(
+                    self.leave(
                         f"SELECT rid, {LOADED_BEFORE} FROM (SELECT s.rowid AS rid{own} FROM staged s "
                         f"JOIN met m ON s.rowid = m.rid) s SEMI JOIN {there} e ON {' AND '.join(same)}"
                     )
@@ -167,7 +177,7 @@ class LateJudge:
             f"INSERT INTO late SELECT rid, {rule.number}, NULL, NULL, NULL FROM met ANTI JOIN gone USING (rid)"
         )
         if rule.holds:
-            self._leave("SELECT rid, 0 FROM met ANTI JOIN gone USING (rid)")
+            self.leave("SELECT rid, 0 FROM met ANTI JOIN gone USING (rid)")
         self._session.run("DROP TABLE met")
 
     @contextmanager
@@ -190,10 +200,9 @@ class LateJudge:
 
     @contextmanager
     def _existing(
-        self, lookup: Lookup, table: str, names: tuple[str, ...], keys: str, *, own: bool = True
+        self, lookup: Lookup, table: str, names: tuple[str, ...], keys: str, superseded: tuple[str, ...]
     ) -> Iterator[str | None]:
-        """Give the rows of a table as a FROM item, without those that this load replaces; None if there is no table."""
-        superseded = self._target.supersedes if own else ()
+        """Give the rows of a table as a FROM item, without those of superseded loads; None if there is no table."""
         asked = (*names, "_load_id") if superseded else names
         with lookup.existing(table, asked, DuckQuery(self._session.connection, keys)) as rows:
             if rows is None:
@@ -230,9 +239,20 @@ class LateJudge:
             complete = " AND ".join(f"s.{identifier(name)} IS NOT NULL" for name in rule.fields)
             self.decided[rule.number] = self._session.count(f"SELECT count(*) FROM {self.good()} AND {complete}")
         fallen = self._fall(pairs)
-        own = [pair for pair in pairs if pair[1].parent == self._schema.name and pair[0].holds]
-        while own and fallen:
-            fallen = self._fall(own)
+        inside = {self._schema.name, *(other.schema.name for other in self._beside)}
+        self._again = [pair for pair in pairs if pair[1].parent in inside and pair[0].holds]
+        if fallen:
+            self.fall_again()
+
+    def fall_again(self) -> int:
+        """Judge references to rows of this load again until nothing more falls; how many rows fell."""
+        if not self._again:
+            return 0
+        self._session.enter(self.place.split(".")[1])
+        total = 0
+        while fallen := self._fall(self._again):
+            total += fallen
+        return total
 
     def _fall(self, pairs: list[tuple[Rule, Reference]]) -> int:
         """Judge each reference once, then take the rows away; how many rows went."""
@@ -241,7 +261,7 @@ class LateJudge:
             self._reference(rule, reference)
         holding = [str(rule.number) for rule, _ in pairs if rule.holds]
         if holding:
-            self._leave(
+            self.leave(
                 f"SELECT DISTINCT rid, 0 FROM late ANTI JOIN gone USING (rid) WHERE rule IN ({', '.join(holding)})"
             )
         return self._session.count("SELECT count(*) FROM gone") - before
@@ -261,14 +281,17 @@ class LateJudge:
         )
         names = ", ".join(identifier(name) for name in reference.parent_fields)
         parents: list[str] = []
-        with self._parents(table, reference, f"SELECT {wanted} FROM {self.good()} AND {complete}", itself) as there:
+        coming = [self] if itself else [other for other in self._beside if other.fills(table)]
+        with self._parents(
+            table, reference, f"SELECT {wanted} FROM {self.good()} AND {complete}", next(iter(coming), None)
+        ) as there:
             if there is not None:
                 parents.append(f"SELECT {names} FROM {there}")
-            if itself:
+            for other in coming:
                 own = ", ".join(
-                    f"{stored(schema, name, 's.')} AS {identifier(name)}" for name in reference.parent_fields
+                    f"{stored(other.schema, name, 's.')} AS {identifier(name)}" for name in reference.parent_fields
                 )
-                parents.append(f"SELECT {own} FROM {self.good()}")
+                parents.append(f"SELECT {own} FROM {other.good(other.place)}")
             lonely = f" ANTI JOIN ({' UNION ALL '.join(parents)}) e ON {match}" if parents else ""
             asked = "".join(f", {child} AS own{at}" for at, child in enumerate(children))
             with _blaming(rule.name, reference.where):
@@ -278,13 +301,35 @@ class LateJudge:
                 )
 
     @contextmanager
-    def _parents(self, table: str, reference: Reference, keys: str, itself: bool) -> Iterator[str | None]:  # noqa: FBT001
+    def _parents(self, table: str, reference: Reference, keys: str, coming: LateJudge | None) -> Iterator[str | None]:
         """Give the parent rows in the destination. A table that this load replaces has none that will stay."""
-        if self._lookup is None or (itself and self._target.disposition == "replace"):
+        if self._lookup is None or (coming and coming.replaces):
             yield None
             return
-        with self._existing(self._lookup, table, reference.parent_fields, keys, own=itself) as there:
+        superseded = coming.superseded if coming else ()
+        with self._existing(self._lookup, table, reference.parent_fields, keys, superseded) as there:
             yield there
+
+    # --- what other tables of the load ask ----------------------------------------------------------------------
+
+    @property
+    def schema(self) -> Schema:
+        """What its rows are judged by."""
+        return self._schema
+
+    @property
+    def replaces(self) -> bool:
+        """Whether no row of its table stays."""
+        return self._target.disposition == "replace"
+
+    @property
+    def superseded(self) -> tuple[str, ...]:
+        """The loads whose rows do not stay."""
+        return self._target.supersedes
+
+    def fills(self, table: str) -> bool:
+        """Whether its rows go into this table."""
+        return self._target.table.casefold() == table.casefold()
 
 
 @contextmanager

@@ -100,6 +100,12 @@ class Session:
             facts={"memory": settings.memory_limit, "temporary_disk": settings.max_temp_directory_size},
         )
 
+    def enter(self, place: str) -> str:
+        """Let plain names of tables mean those of this place, made if need be; what stands before a name elsewhere."""
+        self.run(f"CREATE SCHEMA IF NOT EXISTS memory.{place}")
+        self.run(f"USE memory.{place}")
+        return f"memory.{place}."
+
     def run(self, sql: str) -> None:
         """Execute a statement for its effect."""
         with self.guarded():

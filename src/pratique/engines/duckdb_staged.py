@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from pratique.engines.base import TableInput
+from pratique.engines.duckdb_documents import FOLLOWED
 from pratique.engines.duckdb_late import LateJudge, stored
 from pratique.engines.duckdb_rules import row_failure, shown_values
 from pratique.engines.duckdb_session import Session
@@ -20,14 +22,10 @@ from pratique.model import (
     DuckQuery,
     Failure,
     HeldRecord,
-    Landed,
     ParquetForm,
     Rows,
-    Stamp,
     Tally,
-    Target,
 )
-from pratique.schema import Schema
 from pratique.schema.compile import Judge
 from pratique.schema.sql import identifier, literal
 
@@ -70,21 +68,15 @@ class DuckRows:
 class DuckStaged:
     """What `DuckEngine.stage` gives: `tally`, `good()`, `quarantined()`; close it to free memory and disk."""
 
-    def __init__(
-        self,
-        session: Session,
-        landed: Landed,
-        schema: Schema,
-        target: Target,
-        stamp: Stamp,
-        judges: tuple[Judge, ...],
-        late: LateJudge,
-    ) -> None:
+    def __init__(self, session: Session, table: TableInput, judges: tuple[Judge, ...], late: LateJudge) -> None:
+        landed, schema = table.landed, table.schema
+        session.enter(late.place.split(".")[1])
+        self.beside: tuple[DuckStaged, ...] = ()  # all tables of the load
         self._session = session
         self._files = landed.files
         self._schema = schema
-        self._target = target
-        self._stamp = stamp
+        self._target = table.target
+        self._stamp = table.stamp
         self._judges = judges
         self._late = late
         self._rules = judges[0].rules
@@ -106,7 +98,7 @@ class DuckStaged:
         columns += [Column(name, _LINEAGE_TYPES.get(name, "string")) for name in self._target.lineage]
         selected = [f"{stored(self._schema, item.name, 's.')} AS {identifier(item.name)}" for item in kept]
         selected += [f"{self._lineage(name)} AS {identifier(name)}" for name in self._target.lineage]
-        query = f"SELECT {', '.join(selected)} FROM {self._late.good('memory.main.')}"
+        query = f"SELECT {', '.join(selected)} FROM {self._late.good(self._late.place)}"
         return DuckRows(tuple(columns), self.tally.good, self._session, DuckQuery(self._session.connection, query))
 
     def _lineage(self, name: str) -> str:
@@ -128,18 +120,18 @@ class DuckStaged:
 
     def quarantined(self) -> Iterator[HeldRecord]:
         """Every quarantined record once, by file and number ascending, with all rules that it failed, warnings too."""
-        return self._records("s._held OR s.rowid IN (SELECT rid FROM gone WHERE reason = 0)")
+        return self._records(f"s._held OR s.rowid IN (SELECT rid FROM {self._late.place}gone WHERE reason = 0)")
 
     def failing(self) -> Iterator[HeldRecord]:
         """Every record that failed any rule, held or not, in order."""
-        return self._records("s._held OR s._failed IS NOT NULL OR s.rowid IN (SELECT rid FROM late)")
+        return self._records(f"s._held OR s._failed IS NOT NULL OR s.rowid IN (SELECT rid FROM {self._late.place}late)")
 
     def _records(self, condition: str) -> Iterator[HeldRecord]:
         shown = shown_values(self._schema, self._judges, "l.failed IS NOT NULL")
         sql = (
             f"SELECT s.rowid, s._file, s._failed, s._malformed, s._raw, {shown}, l.failed "
-            "FROM staged s LEFT JOIN (SELECT rid, list([rule, n, low, high] ORDER BY rule) AS failed FROM late "
-            f"GROUP BY rid) l ON s.rowid = l.rid WHERE {condition} ORDER BY s.rowid"
+            f"FROM {self._late.place}staged s LEFT JOIN (SELECT rid, list([rule, n, low, high] ORDER BY rule) AS "
+            f"failed FROM {self._late.place}late GROUP BY rid) l ON s.rowid = l.rid WHERE {condition} ORDER BY s.rowid"
         )
         rules = self._rules
         shifts = [file.first_number - place.first for file, place in zip(self._files, self._extents, strict=True)]
@@ -160,6 +152,9 @@ class DuckStaged:
     def _late_failure(self, rid: int, entry: list[int | None], known: Mapping[str, Any]) -> Failure:
         """A key or reference as people read it: the values, and where the other records of the key stand."""
         number, total, low, high = entry
+        if number == FOLLOWED:
+            other = self.beside[total or 0]
+            return Failure("document", None, None, f"held with {other.place(low or 0)}", "quarantine")
         rule = self._rules[int(number or 0) - 1]
         value: Any = {name: known[name] for name in rule.fields}
         said = ", ".join(value if rule.sensitive else [f"{name} = {text}" for name, text in value.items()])
@@ -168,14 +163,18 @@ class DuckStaged:
         elif total is None or low is None or high is None:
             message = f"{said} is already in {self._target.table}, with other values"
         else:
-            others = [self._place(other) for other in dict.fromkeys((low, high)) if other != rid]
+            others = [self._record(other) for other in dict.fromkeys((low, high)) if other != rid]
             more = f" and {total - 1 - len(others)} more" if total - 1 > len(others) else ""
             message = f"{said} stands in {total} records that differ: also {', '.join(others)}{more}"
         return Failure(
             rule.name, rule.field, value if len(value) > 1 else known[rule.fields[0]], message, rule.severity
         )
 
-    def _place(self, rid: int) -> str:
+    def place(self, rid: int) -> str:
+        """Where a row of the load stands, for people."""
+        return f"{self._stamp.source}: {self._record(rid)}"
+
+    def _record(self, rid: int) -> str:
         starts = [place.first if place.records else -1 for place in self._extents]
         used = [index for index, start in enumerate(starts) if start >= 0]
         index = used[bisect_right([starts[item] for item in used], rid) - 1]

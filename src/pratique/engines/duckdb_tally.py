@@ -54,7 +54,7 @@ def count(
     gone = dict(session.all("SELECT reason, count(*) FROM gone GROUP BY reason"))
     skipped = {name: gone[reason] for reason, name in SKIPS.items() if reason in gone}
     if out:
-        skipped["filter"] = out
+        skipped["filter"] = out + skipped.get("filter", 0)
     tallies = []
     for rule in rules:
         if rule.scope == "set":

@@ -1,5 +1,6 @@
 """Pipelines: run them by name, or from Python; the sources that Python users name."""
 
+from pratique.ingestion.alerting import Delivered, channels_of, deliver_alerts
 from pratique.ingestion.pipeline import DataIngestionPipeline
 from pratique.ingestion.run import run_pipeline
 from pratique.ingestion.telling import current, replayed
@@ -12,7 +13,10 @@ __all__ = [
     "CSVDataSource",
     "DataIngestionPipeline",
     "DatabaseDataSource",
+    "Delivered",
+    "channels_of",
     "current",
+    "deliver_alerts",
     "replayed",
     "run_pipeline",
 ]

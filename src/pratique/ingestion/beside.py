@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
@@ -31,3 +31,10 @@ def beside(work: Callable[[Callable[[], None]], T]) -> Iterator[Callable[[], T]]
             yield future.result
         finally:
             left.set()
+
+
+def passed_on(items: Iterable[T], go_on: Callable[[], None]) -> Iterator[T]:
+    """Pass items on until `go_on` raises."""
+    for item in items:
+        go_on()
+        yield item

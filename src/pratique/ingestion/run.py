@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from pratique import accounting
+from pratique.alerts import utc_now
 from pratique.destinations import open_destination
 from pratique.destinations.base import Destination
 from pratique.engines import open_engine
 from pratique.engines.base import Engine
 from pratique.errors import InterruptedRunError, PratiqueError, stack_trace
-from pratique.events import Emit, ErrorRaised, Event, ObserversFailed, RunFinished, RunStarted
+from pratique.events import Emit, ErrorRaised, Event, RunFinished, RunStarted, untold
+from pratique.ingestion.alerting import Alerting, Clock, alert_of_error
 from pratique.ingestion.story import Gate, PipelineRun, ask_gate, now, problem_of
 from pratique.ingestion.telling import Telling
 from pratique.ledger import open_ledger
 from pratique.ledger.base import Ledger
 from pratique.model import Problem, RunOutcome, RunReport, SourceReport
+from pratique.monitoring.outward import tellers
 from pratique.planning import Pipeline
 from pratique.project import Project
 from pratique.quarantine import Quarantine
@@ -58,27 +62,39 @@ def run_pipeline(
     dry_run: bool = False,
     strict: bool = False,
     destination: Destination | None = None,
+    clock: Clock = utc_now,
 ) -> RunReport:
     """Run pipelines/NAME.yaml once and say what became of every record; the report carries failures and the exit code.
 
     Raises ConfigurationError for a mistake in what people wrote, AlreadyRunningError while another process runs this
     pipeline, StateError if the state folder cannot be used: before there is a run. `dry_run` reads and judges, and
     leaves no trace. `strict` makes quarantined records exit code 1. Stopped by KeyboardInterrupt, it reports what was
-    committed, exit code 7. `destination` stands in for the one that the pipeline names (for connectors under test).
+    committed, exit code 7. `destination` stands in for the one that the pipeline names (for connectors under test);
+    alerts are judged by `clock`.
     """
     telling = Telling(emit)
     try:
-        return _run(project, name, telling, dry_run=dry_run, strict=strict, destination=destination)
+        alerting = None if dry_run else partial(Alerting, project, clock=clock)
+        return _run(project, name, telling, alerting, dry_run=dry_run, strict=strict, destination=destination)
     except PratiqueError as error:  # there is no run that could tell of it
         told = ErrorRaised(
             pipeline=name, run_id="", source="", problem=problem_of(error), trace=hide_secrets(stack_trace(error))
         )
         telling.bus.emit(told)
+        if not dry_run:
+            telling.bus.attempt("telling the alert of it", partial(alert_of_error, project, told, clock))
         raise
 
 
 def _run(
-    project: Project, name: str, telling: Telling, *, dry_run: bool, strict: bool, destination: Destination | None
+    project: Project,
+    name: str,
+    telling: Telling,
+    alerting: Callable[[Ledger], Alerting] | None,
+    *,
+    dry_run: bool,
+    strict: bool,
+    destination: Destination | None,
 ) -> RunReport:
     """The run, with everybody listening."""
     pipeline = project.pipeline(name)
@@ -91,8 +107,11 @@ def _run(
         lock_timeout_seconds=limits.lock_timeout_seconds,
         name=pipeline.destination.name,
     )
-    with closing(open_ledger(state / "ledger.sqlite")) as ledger:
+    with closing(open_ledger(state / "ledger.sqlite")) as ledger, closing(telling), ExitStack() as around:
+        around.enter_context(telling.alerting(alerting(ledger) if alerting else None))
         textfile = settings.monitoring.textfile
+        if not dry_run:
+            telling.join(tellers(project.config, pipeline, state, lambda: (telling.totals(ledger), ledger.first())))
         return run_planned(
             pipeline,
             destination,
@@ -148,14 +167,14 @@ def run_planned(
             asked,
         )
         report = _told_run(run, strict=strict)
-        if telling.bus.failures:
-            run.tell(ObserversFailed, failures=telling.bus.failures)
-            untold = f"{telling.bus.failures:,} events could not be told to everybody who listens"
-            report = replace(report, notices=(*report.notices, untold))
         if handle:
             handle.finish(report)
-            telling.remember(ledger, textfile)
-        run.tell(RunFinished, report=report)
+        finished = RunFinished(pipeline=pipeline.name, run_id=run.run_id, report=report)
+        failures, reasons = telling.ended(finished, ledger if handle else None, textfile)
+        if failures:
+            report = replace(report, notices=(*report.notices, "; ".join((untold(failures), *reasons))))
+            if handle:
+                handle.finish(report)
         return report
 
 

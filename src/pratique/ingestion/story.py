@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 from pratique import accounting, failpoints
 from pratique.destinations.base import Destination
-from pratique.engines.base import Engine, Staged
+from pratique.destinations.base import Load as OpenedLoad
+from pratique.engines.base import Engine, Staged, TableInput
 from pratique.errors import (
     DestinationMovedError,
     GateError,
@@ -36,13 +37,14 @@ from pratique.events import (
     SourceSkipped,
     StageProgressed,
 )
-from pratique.ingestion.beside import beside
+from pratique.ingestion.beside import beside, passed_on
+from pratique.ingestion.dry_run import judged_dry
 from pratique.ingestion.parents import parent_values
 from pratique.ingestion.positions import loads_before, position, replaced_loads
 from pratique.ingestion.progress import Progress
+from pratique.ingestion.reporting import source_report, told
 from pratique.ledger.base import RunHandle
 from pratique.model import (
-    Account,
     Cause,
     HeldFile,
     Landed,
@@ -50,6 +52,7 @@ from pratique.model import (
     Marker,
     Problem,
     Segment,
+    SourceOutcome,
     SourceReport,
     Stamp,
     Tally,
@@ -60,10 +63,11 @@ from pratique.model import (
 from pratique.planning import Pipeline, SourcePlan
 from pratique.quarantine import Quarantine, held_records, masked_causes
 from pratique.schema import Schema
-from pratique.schema.gate import gate, warnings
+from pratique.schema.gate import gate
 from pratique.secrets import hide_secrets
-from pratique.sources import ReadLimits, planned_source
+from pratique.sources import ReadLimits, land_together, planned_source
 from pratique.sources.base import Source
+from pratique.sources.nested import nested
 
 Gate = Callable[[SourcePlan, Tally], tuple[str, ...]]
 
@@ -103,6 +107,9 @@ class _Load:
     began: str
 
 
+_Judged = tuple[tuple[_Load, Staged], ...]
+
+
 @dataclass(slots=True)
 class PipelineRun:
     """One run of one pipeline: its sources in order, each told from the others."""
@@ -123,6 +130,8 @@ class PipelineRun:
     progress: dict[str, Progress] = field(default_factory=dict)
     reports: dict[str, SourceReport] = field(default_factory=dict)
     notices: dict[str, None] = field(default_factory=dict)  # what people should know
+    opened: dict[str, Source] = field(default_factory=dict)  # landed already, together
+    unlanded: PratiqueError | None = None  # why they could not be
 
     def sources(self) -> None:
         """Ingest every source whose parents did not fail; an error of one never stops the others."""
@@ -131,45 +140,70 @@ class PipelineRun:
             reconciled = self.handle.reconcile(self.markers)
             if reconciled.recovered or reconciled.abandoned:
                 self.tell(RunReconciled, recovered=tuple(reconciled.recovered), abandoned=tuple(reconciled.abandoned))
+        if self.pipeline.one_snapshot:
+            self._land_together()
         for plan in self.pipeline.sources:
-            began = time.monotonic()
-            failed = [name for name in plan.parents if self.reports[name].outcome in {"failed", "gated", "not run"}]
-            if failed:
-                problem = Problem("parent", f"its parent {failed[0]} failed", f"repair {failed[0]} and run again")
-                self.reports[plan.name] = self._report(plan, "not run", problem, began)
-                self.tell(SourceSkipped, source=plan.name, parent=failed[0])
+            if plan.nest is None:  # or it is loaded with its documents
+                self._source(plan, time.monotonic())
+
+    def _source(self, plan: SourcePlan, began: float) -> None:
+        """Ingest a source, and say what became of it."""
+        failed = [name for name in plan.parents if self.reports[name].outcome in {"failed", "gated", "not run"}]
+        if failed:
+            problem = Problem("parent", f"its parent {failed[0]} failed", f"repair {failed[0]} and run again")
+            self.reports[plan.name] = self._report(plan, "not run", problem, began)
+            self.tell(SourceSkipped, source=plan.name, parent=failed[0])
+            self._settle_nested(plan, began)
+            return
+        try:
+            self._loads(plan)
+        except KeyboardInterrupt:
+            if self.progress.get(
+                plan.name, Progress()
+            ).tallies:  # what it has loaded so far stays, and stands on the account
+                told = "stopped before all of its files were loaded"
+                problem = Problem("interrupted", told, exit_code=7, gravity="transient")
+                self.reports[plan.name] = self._report(plan, "failed", problem, began)
+                self.tell(SourceFailed, source=plan.name, report=self.reports[plan.name])
+                self._settle_nested(plan, began)
+            raise
+        except PratiqueError as error:
+            outcome: SourceOutcome = "gated" if isinstance(error, GateError) else "failed"
+            self.reports[plan.name] = self._report(plan, outcome, problem_of(error), began)
+            trace = hide_secrets(stack_trace(error))
+            self.tell(SourceFailed, source=plan.name, report=self.reports[plan.name], trace=trace)
+        else:
+            outcome = "loaded" if self.progress[plan.name].tallies else "unchanged"
+            self.reports[plan.name] = self._report(plan, outcome, None, began)
+            self.tell(SourceIngested, source=plan.name, report=self.reports[plan.name])
+        self._settle_nested(plan, began)
+
+    def _nested(self, plan: SourcePlan) -> tuple[SourcePlan, ...]:
+        """The tables of the records that stand in the documents of a source."""
+        return tuple(other for other in self.pipeline.sources if other.nest and other.nest.of == plan.name)
+
+    def _settle_nested(self, plan: SourcePlan, began: float) -> None:
+        """Report on nested records as on their documents; where those were not loaded, they were not run."""
+        documents = self.reports[plan.name]
+        problem = Problem("parent", f"its parent {plan.name} failed", f"repair {plan.name} and run again")
+        for other in self._nested(plan):
+            if documents.problem is None:
+                self.reports[other.name] = self._report(other, documents.outcome, None, began)
+                self.tell(SourceIngested, source=other.name, report=self.reports[other.name])
                 continue
-            try:
-                self._loads(plan)
-            except KeyboardInterrupt:
-                if self.progress.get(
-                    plan.name, Progress()
-                ).tallies:  # what it has loaded so far stays, and stands on the account
-                    told = "stopped before all of its files were loaded"
-                    problem = Problem("interrupted", told, exit_code=7, gravity="transient")
-                    self.reports[plan.name] = self._report(plan, "failed", problem, began)
-                    self.tell(SourceFailed, source=plan.name, report=self.reports[plan.name])
-                raise
-            except PratiqueError as error:
-                outcome = "gated" if isinstance(error, GateError) else "failed"
-                self.reports[plan.name] = self._report(plan, outcome, problem_of(error), began)
-                trace = hide_secrets(stack_trace(error))
-                self.tell(SourceFailed, source=plan.name, report=self.reports[plan.name], trace=trace)
-            else:
-                outcome = "loaded" if self.progress[plan.name].tallies else "unchanged"
-                self.reports[plan.name] = self._report(plan, outcome, None, began)
-                self.tell(SourceIngested, source=plan.name, report=self.reports[plan.name])
+            gated = bool(self._progress(other).evidence)
+            self.reports[other.name] = self._report(other, "gated" if gated else "not run", problem, began)
+            self.tell(SourceSkipped, source=other.name, parent=plan.name)
+
+    def _progress(self, plan: SourcePlan) -> Progress:
+        return self.progress.setdefault(plan.name, Progress())
 
     def _loads(self, plan: SourcePlan) -> None:
         """Ingest load after load until nothing new is left."""
-        progress = self.progress.setdefault(plan.name, Progress())
-        source = planned_source(
-            plan,
-            self.limits,
-            self.workspace,
-            landing=self.landing / self.pipeline.name / plan.name if self.handle else None,
-            values=lambda: parent_values(self.destination, plan),
-        )
+        progress = self._progress(plan)
+        if self.unlanded:
+            raise self.unlanded
+        source = self.opened.get(plan.name) or self._open(plan)
         while self._ingest(plan, source, progress):
             continue
         for landed, error in progress.refused[1:]:
@@ -180,6 +214,24 @@ class PipelineRun:
         if progress.held and not progress.tallies and not progress.known:
             first = next(iter(progress.held.values()))
             raise SourceError(first.reason, where=first.version.name, hint=first.hint)
+
+    def _land_together(self) -> None:
+        """Land all sources out of one snapshot, which is given up before any of them is judged."""
+        plans = [plan for plan in self.pipeline.sources if plan.database]
+        self.opened = {plan.name: self._open(plan) for plan in plans}
+        try:
+            land_together([(self.opened[plan.name], position(self.markers, plan, ())) for plan in plans])
+        except SourceError as error:
+            self.unlanded = error
+
+    def _open(self, plan: SourcePlan) -> Source:
+        return planned_source(
+            plan,
+            self.limits,
+            self.workspace,
+            landing=self.landing / self.pipeline.name / plan.name if self.handle else None,
+            values=lambda: parent_values(self.destination, plan),
+        )
 
     def _ingest(self, plan: SourcePlan, source: Source, progress: Progress) -> bool:
         """Bring one load from its source to its destination, once; True if further files wait.
@@ -213,14 +265,15 @@ class PipelineRun:
             source_type=plan.type,
         )
         try:
-            self._judged_again(self._described(plan, landed), progress)
+            self._judged_again(self._described(plan, landed))
         except (GateError, SourceError) as error:
             landed.release()
             if guilty := progress.refuse(landed, error, alone=plan.write != "replace"):
                 self.tell(FileHeld, source=plan.name, file=guilty.version.name, reason=guilty.reason, hint=guilty.hint)
                 return True
         else:
-            progress.loaded.update(file.version.name for file in landed.files)
+            for one in (plan, *self._nested(plan)):
+                self._progress(one).loaded.update(file.version.name for file in landed.files)
             if self.handle:
                 landed.release()
                 return landed.more
@@ -233,17 +286,27 @@ class PipelineRun:
         if progress.held.setdefault(held.version.name, held) is held:
             self.tell(FileHeld, source=plan.name, file=held.version.name, reason=held.reason, hint=held.hint)
 
-    def _judged_again(self, load: _Load, progress: Progress) -> None:
-        """Judge and load, anew if another pipeline committed into the table meanwhile."""
+    def _judged_again(self, loads: tuple[_Load, ...]) -> None:
+        """Judge and load, anew if another pipeline committed into a table meanwhile."""
         for again in range(1, JUDGED_AGAIN_MAX):
             try:
-                return self._load(load, progress)
+                return self._load(loads)
             except DestinationMovedError as error:
-                problem, source = problem_of(error), load.plan.name
-                self.tell(LoadRetried, source=source, load_id=load.stamp.load_id, attempt=again, problem=problem)
-        return self._load(load, progress)
+                problem, load_id = problem_of(error), loads[0].stamp.load_id
+                self.tell(LoadRetried, source=loads[0].plan.name, load_id=load_id, attempt=again, problem=problem)
+        return self._load(loads)
 
-    def _described(self, plan: SourcePlan, landed: Landed) -> _Load:
+    def _described(self, plan: SourcePlan, landed: Landed) -> tuple[_Load, ...]:
+        """The load of a source, and those of the records that stand in its documents: they are committed together."""
+        documents = self._described_one(plan, landed)
+        inside = (
+            self._described_one(other, nested(landed, other.nest, other.schema), documents.stamp.load_id)
+            for other in self._nested(plan)
+            if other.nest
+        )
+        return (documents, *inside)
+
+    def _described_one(self, plan: SourcePlan, landed: Landed, *within: str) -> _Load:
         replaced = replaced_loads(self.markers, plan, landed)
         corrected = plan.on_new_version if replaced else None
         target = Target(
@@ -257,108 +320,112 @@ class PipelineRun:
         )
         versions = (file.version for file in landed.files)
         after = replaced or loads_before(self.markers, plan)  # part of its id, so that A, B, A are three loads
-        identity = load_id(self.pipeline.name, plan.name, plan.table, target.disposition, versions, after)
+        described = (*after, *within)
+        identity = load_id(self.pipeline.name, plan.name, plan.table, target.disposition, versions, described)
         return _Load(plan, landed, Stamp(plan.name, self.run_id, identity, self.started_at), target, now())
 
-    def _load(self, load: _Load, progress: Progress) -> None:
-        """Judge a load and make it true; a dry run stops before anything has an effect."""
-        source = load.plan.name
-        self.tell(StageProgressed, source=source, stage="judging")
+    def _load(self, loads: tuple[_Load, ...]) -> None:
+        """Judge a load and make it true, with those in its documents; a dry run stops before anything has an effect."""
+        self.tell(StageProgressed, source=loads[0].plan.name, stage="judging")
         began = time.monotonic()
         lookup = self.destination.lookup()
-        schema = load.plan.schema if self.handle else self._judged_dry(load.plan)
-        with _closing(self.engine.stage(load.landed, schema, load.target, load.stamp, lookup)) as staged:
+        tables = [TableInput(load.landed, self._judged_by(load.plan), load.target, load.stamp) for load in loads]
+        staged = self.engine.stage_nested(tables, loads[0].plan.unit, lookup)
+        with closing(staged[0]):  # and with it all others
             failpoints.hit("rows.staged")
-            tally = staged.tally
-            self.tell(
-                RowsStaged,
-                source=source,
-                load_id=load.stamp.load_id,
-                read=tally.read,
-                good=tally.good,
-                quarantined=tally.quarantined,
-                skipped=tally.skipped,
-                quality=tally.quality()[0],
-                seconds=_since(began),
-            )
-            accounting.balance(load.landed, tally)  # Invariant 6
-            self._gate(load, staged, progress)  # Invariant 2
+            judged = tuple(zip(loads, staged, strict=True))
+            for load, one in judged:
+                self._told_staged(load, one.tally, began)
+                accounting.balance(load.landed, one.tally)  # Invariant 6
+            self._gate(judged)  # Invariant 2
             failpoints.hit("gate.passed")
             if self.handle is None:
-                progress.settled(tally, Written(tally.good), self._causes(load, staged))
+                for load, one in judged:
+                    tally = one.tally
+                    self._progress(load.plan).settled(tally, Written(tally.good), self._causes(load, one))
                 return
             began = time.monotonic()
-            marker = self._commit(load, staged, lookup, self.handle.attempt(load.stamp.load_id, source))
-        self.markers.append(marker)
-        self.handle.record(marker)  # Invariant 3: the ledger comes after the commit
-        progress.settled(tally, marker.written, marker.causes)
+            attempts = [self.handle.attempt(load.stamp.load_id, load.plan.name) for load in loads]
+            markers = self._commit(judged, lookup, attempts)
+        for (load, one), marker in zip(judged, markers, strict=True):
+            self.markers.append(marker)
+            self.handle.record(marker)  # Invariant 3: the ledger comes after the commit
+            self._progress(load.plan).settled(one.tally, marker.written, marker.causes)
+            self.tell(
+                LoadCommitted,
+                source=load.plan.name,
+                load_id=marker.load_id,
+                attempt=marker.attempt,
+                table=marker.table,
+                account=marker.account,
+                written=marker.written,
+                seconds=_since(began),
+            )
+
+    def _judged_by(self, plan: SourcePlan) -> Schema:
+        if self.handle:
+            return plan.schema
+        schema, notices = judged_dry(plan, self._progress(plan), self.pipeline.sources, self.progress)
+        self.notices.update(dict.fromkeys(notices))
+        return schema
+
+    def _told_staged(self, load: _Load, tally: Tally, began: float) -> None:
         self.tell(
-            LoadCommitted,
-            source=source,
-            load_id=marker.load_id,
-            attempt=marker.attempt,
-            table=marker.table,
-            account=marker.account,
-            written=marker.written,
+            RowsStaged,
+            source=load.plan.name,
+            load_id=load.stamp.load_id,
+            read=tally.read,
+            good=tally.good,
+            quarantined=tally.quarantined,
+            skipped=tally.skipped,
+            quality=tally.quality()[0],
             seconds=_since(began),
         )
 
-    def _judged_dry(self, plan: SourcePlan) -> Schema:
-        """What a dry run can judge: no references to rows that it would have loaded just before, nor between loads."""
-        if self.progress[plan.name].tallies and plan.schema.keys and plan.write == "append":
-            told = f"dry run: the loads of {plan.name} are judged by what its table holds now, not by each other's keys"
-            self.notices[told] = None
-        new = {
-            other.schema.name
-            for other in self.pipeline.sources
-            if other.name in plan.parents and any(tally.good for tally in self.progress[other.name].tallies)
-        }
-        left_out = [item.name for item in plan.schema.references if item.parent in new]
-        if left_out:
-            told = (
-                f"dry run: {plan.name} is judged without {', '.join(left_out)}: the parents' new rows are not written"
-            )
-            self.notices[told] = None
-        kept = tuple(item for item in plan.schema.references if item.parent not in new)
-        return replace(plan.schema, references=kept)
+    def _commit(self, judged: _Judged, lookup: Lookup, attempts: Sequence[int]) -> tuple[Marker, ...]:
+        """Rows and quarantine, table after table; when all is written the markers make it true (Invariants 3 and 4)."""
+        first = judged[0][0]
+        with self.destination.begin(first.stamp.load_id, lookup) as opened:
+            markers = [
+                self._written(opened, load, staged, attempt)
+                for (load, staged), attempt in zip(judged, attempts, strict=True)
+            ]
+            first.landed.verify()  # Invariant 1: still the input that was judged
+            self.tell(StageProgressed, source=first.plan.name, stage="committing")
+            stored = opened.commit(*markers)
+        run_id, at, sequence = stored.run_id, stored.committed_at, stored.sequence
+        return (stored, *(replace(one, run_id=run_id, committed_at=at, sequence=sequence) for one in markers[1:]))
 
-    def _commit(self, load: _Load, staged: Staged, lookup: Lookup, attempt: int) -> Marker:
-        """Rows and quarantine, side by side; when both are written the marker makes them true (Invariants 3 and 4)."""
+    def _written(self, opened: OpenedLoad, load: _Load, staged: Staged, attempt: int) -> Marker:
+        """Write rows and quarantine of one table, side by side; the marker that will make them true."""
         collector = accounting.CauseCollector(load.landed)
         source = load.plan.name
         self.tell(StageProgressed, source=source, stage="loading")
-        with (
-            self.destination.begin(load.stamp.load_id, lookup) as opened,
-            beside(lambda go_on: self._quarantined(load, staged, collector, attempt, go_on)) as quarantined,
-        ):
+        with beside(lambda go_on: self._quarantined(load, staged, collector, attempt, go_on)) as quarantined:
             written = opened.write(staged.good(), load.target)
             segment = quarantined()  # Invariant 3: durable before the commit
-            if segment:
-                self.tell(QuarantineWritten, source=source, load_id=load.stamp.load_id, segment=segment)
-            account = accounting.settle(staged.tally, written, segment)  # Invariant 6: as both report it
-            load.landed.verify()  # Invariant 1: still the input that was judged
-            self.tell(StageProgressed, source=source, stage="committing")
-            return opened.commit(
-                Marker(
-                    load_id=load.stamp.load_id,
-                    attempt=attempt,
-                    run_id=self.run_id,
-                    pipeline=self.pipeline.name,
-                    source=source,
-                    table=load.plan.table,
-                    disposition=load.target.disposition,
-                    schema=load.plan.schema.name,
-                    schema_version=load.plan.schema.version,
-                    files=tuple(file.version for file in load.landed.files),
-                    account=account,
-                    written=written,
-                    segment=segment,
-                    causes=masked_causes(collector.causes(), load.plan.schema),
-                    tally=_told(load.plan, staged.tally),
-                    started_at=load.began,
-                    cursor=load.landed.cursor,
-                )
-            )
+        if segment:
+            self.tell(QuarantineWritten, source=source, load_id=load.stamp.load_id, segment=segment)
+        account = accounting.settle(staged.tally, written, segment)  # Invariant 6: as both report it
+        return Marker(
+            load_id=load.stamp.load_id,
+            attempt=attempt,
+            run_id=self.run_id,
+            pipeline=self.pipeline.name,
+            source=source,
+            table=load.plan.table,
+            disposition=load.target.disposition,
+            schema=load.plan.schema.name,
+            schema_version=load.plan.schema.version,
+            files=tuple(file.version for file in load.landed.files),
+            account=account,
+            written=written,
+            segment=segment,
+            causes=masked_causes(collector.causes(), load.plan.schema),
+            tally=told(load.plan, staged.tally),
+            started_at=load.began,
+            cursor=load.landed.cursor,
+        )
 
     def _causes(self, load: _Load, staged: Staged) -> tuple[Cause, ...]:
         """Why records would be held, where nothing is written."""
@@ -367,18 +434,26 @@ class PipelineRun:
             continue
         return masked_causes(collector.causes(), load.plan.schema)
 
-    def _gate(self, load: _Load, staged: Staged, progress: Progress) -> None:
+    def _gate(self, judged: _Judged) -> None:
         """Refuse a load that is not good enough; what was found stays as evidence in the report."""
-        reasons = self.asked(load.plan, staged.tally)
+        refused = [(load, self.asked(load.plan, staged.tally)) for load, staged in judged]
+        reasons = [
+            reason if load is judged[0][0] else f"{load.plan.name}: {reason}"
+            for load, told in refused
+            for reason in told
+        ]
         if not reasons:
             return
-        progress.evidence.append(staged.tally)
-        progress.refused_causes.append(self._causes(load, staged))
-        files = load.landed.files
+        for load, staged in judged:
+            progress = self._progress(load.plan)
+            progress.evidence.append(staged.tally)
+            progress.refused_causes.append(self._causes(load, staged))
+        files = judged[0][0].landed.files
+        schema = next(load.plan.schema for load, told in refused if told)
         raise GateError(
             "; ".join(reasons),
             where=files[0].version.name if len(files) == 1 else "",
-            hint=f"nothing of it was published; correct it, or the schema {load.plan.schema.name}, then run again",
+            hint=f"nothing of it was published; correct it, or the schema {schema.name}, then run again",
             facts={"reasons": reasons},
         )
 
@@ -400,70 +475,11 @@ class PipelineRun:
             stamp=load.stamp,
             attempt=attempt,
         )
-        return self.quarantine.write(self.pipeline.name, load.stamp.load_id, attempt, _while(go_on, records))
-
-    @staticmethod
-    def _account(progress: Progress, tally: Tally, written: Written, outcome: str) -> Account | None:
-        if progress.tallies or outcome == "unchanged":
-            return accounting.account_of(tally, written)
-        return None
+        return self.quarantine.write(self.pipeline.name, load.stamp.load_id, attempt, passed_on(records, go_on))
 
     def tell(self, kind: type[Event], **facts: Any) -> None:
         """Emit an event of this run (Invariant 7: whoever listens cannot fail it)."""
         self.emit(kind(pipeline=self.pipeline.name, run_id=self.run_id, **facts))
 
-    def _report(self, plan: SourcePlan, outcome: Any, problem: Problem | None, began: float) -> SourceReport:
-        progress = self.progress.get(plan.name, Progress())
-        tally = accounting.summed_tally(progress.tallies)
-        judged = accounting.summed_tally(progress.evidence) if progress.evidence else tally
-        quality, dimensions = judged.quality()
-        written = accounting.summed_written(progress.written)
-        return SourceReport(
-            source=plan.name,
-            table=plan.table,
-            outcome=outcome,
-            account=self._account(progress, tally, written, outcome),
-            judged=accounting.account_of(judged, Written(judged.good)) if progress.evidence else None,
-            written=written if progress.tallies else None,
-            disposition=plan.write,
-            quality=quality,
-            dimensions=dimensions,
-            warnings=warnings(plan.schema, judged),
-            causes=accounting.summed_causes(progress.refused_causes or progress.causes),
-            sets=judged.sets,
-            changed=judged.changed,
-            files_loaded=len(progress.loaded),
-            files_known=tuple(sorted(progress.known)),
-            held=tuple(progress.held.values()),
-            newest=judged.newest,
-            problem=problem,
-            seconds=_since(began),
-        )
-
-
-def _told(plan: SourcePlan, tally: Tally) -> Mapping[str, Any]:
-    """What the report says of a load beyond its account, as plain values for the marker."""
-    quality, dimensions = tally.quality()
-    return {
-        "quality": quality,
-        "dimensions": dimensions,
-        "warnings": [asdict(rule) for rule in warnings(plan.schema, tally)],
-        "changed": dict(tally.changed),
-        "newest": tally.newest,
-    }
-
-
-def _while(go_on: Callable[[], None], records: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Pass records on until `go_on` raises."""
-    for record in records:
-        go_on()
-        yield record
-
-
-@contextmanager
-def _closing(staged: Staged) -> Iterator[Staged]:
-    """Free what judging took, whatever happens."""
-    try:
-        yield staged
-    finally:
-        staged.close()
+    def _report(self, plan: SourcePlan, outcome: SourceOutcome, problem: Problem | None, began: float) -> SourceReport:
+        return source_report(plan, self._progress(plan), outcome, problem, _since(began))

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pratique.ledger.base import Ledger, MetricPoint, Reconciled, RunHandle
+from pratique.ledger.base import Alerts, Ledger, MetricPoint, Reconciled, RunHandle
 from pratique.ledger.reports import report_from_json, report_to_json
 
-__all__ = ["Ledger", "MetricPoint", "Reconciled", "RunHandle", "open_ledger", "report_from_json", "report_to_json"]
+__all__ = [
+    "Alerts",
+    "Ledger",
+    "MetricPoint",
+    "Reconciled",
+    "RunHandle",
+    "open_ledger",
+    "report_from_json",
+    "report_to_json",
+]
 
 
 def open_ledger(path: Path) -> Ledger:

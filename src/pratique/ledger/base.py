@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
 from typing import Protocol, Self
 
+from pratique.alerts import Alert, Judged, Known, Message, Waiting
 from pratique.measures import Sample
 from pratique.model import Marker, RunReport
 
@@ -82,8 +83,71 @@ class RunHandle(Protocol):
     ) -> None: ...
 
 
+class Alerts(Protocol):
+    """Alerts, and the outbox of what is to be told of them. Times are stamps of `pratique.alerts`."""
+
+    def judge(
+        self, environment: str, since: str, change: Callable[[Known], Judged], runs: Sequence[str] = ()
+    ) -> Judged:
+        """Hand `change` what is known (open alerts, and those that ended since then), and keep what it gives.
+
+        Alerts, messages, and that these runs were judged become durable in one transaction: a process that is killed
+        leaves all of it or nothing, and a run that was not judged is found again. Runs that another process judged
+        meanwhile change nothing.
+        """
+        ...
+
+    def latest(self, environment: str | None, since: str = "") -> tuple[Alert, ...]:
+        """Alerts of an environment, or of all, that are open, and those that ended since then; the oldest first."""
+        ...
+
+    def find(self, prefix: str) -> Alert:
+        """The alert whose id begins so; ConfigurationError if there is none or more than one."""
+        ...
+
+    def silence(self, environment: str, target: str, until: str) -> None:
+        """Tell nothing of this pipeline of an environment, or of this alert, until then."""
+        ...
+
+    def silences(self, environment: str) -> Mapping[str, str]:
+        """What is silenced, or was lately, and until when."""
+        ...
+
+    def claim(self, environment: str, channel: str, now: str, seconds: float) -> Message | None:
+        """The next message of a channel, for the caller alone for so many seconds; None if it has to wait.
+
+        Of one alert the messages come in order. Only one message of a channel is claimed at a time.
+        """
+        ...
+
+    def delivered(self, message: Message, now: str) -> None:
+        """The channel took a claimed message."""
+        ...
+
+    def refused(self, message: Message, now: str, error: str) -> None:
+        """The channel did not take it: all of its messages wait, twice as long with each try, 15 minutes at most."""
+        ...
+
+    def waiting(self, environment: str | None) -> list[Waiting]:
+        """What the channels of an environment, or of all, have not taken yet."""
+        ...
+
+    def watched_since(self, subject: str, now: str) -> str:
+        """Since when a promise is judged: `now`, the first time that it is asked."""
+        ...
+
+    def thin(self, now: str) -> None:
+        """Forget what ended and was told more than 90 days ago."""
+        ...
+
+
 class Ledger(Protocol):
-    """Runs, attempts and committed loads."""
+    """Runs, attempts, committed loads, and alerts."""
+
+    @property
+    def alerts(self) -> Alerts:
+        """Alerts, and the outbox of what is to be told of them."""
+        ...
 
     def begin(
         self, pipeline: str, environment: str, *, dry_run: bool = False, sources: Sequence[str] = ()
@@ -102,8 +166,8 @@ class Ledger(Protocol):
         """The run whose id begins so; ConfigurationError, naming near ones, if there is none or more than one."""
         ...
 
-    def loads(self, pipeline: str | None = None, run_id: str | None = None) -> list[Marker]:
-        """Committed loads, oldest first: all that people may see of the quarantine."""
+    def loads(self, pipeline: str | None = None, run_id: str | None = None, since: str = "") -> list[Marker]:
+        """Committed loads, those since then, oldest first: all that people may see of the quarantine."""
         ...
 
     def keep(self, marker: Marker) -> None:
@@ -114,12 +178,27 @@ class Ledger(Protocol):
         """Runs that are at work: their processes live."""
         ...
 
-    def unmeasured(self) -> list[RunReport]:
-        """Runs that ended, also by a crash, and that `measure` has not seen; oldest first, a thousand at most."""
+    def unmeasured(self, pipeline: str) -> list[RunReport]:
+        """Runs of a pipeline that ended, also by a crash, and that `measure` has not seen; the oldest 1,000 at most."""
+        ...
+
+    def first(self) -> RunReport | None:
+        """The oldest run, by which this ledger can be told from others; None if there is none yet."""
         ...
 
     def measure(self, report: RunReport, samples: Iterable[Sample]) -> None:
         """Add what a run measured to the totals, and its sources to the history; the same run twice counts once."""
+        ...
+
+    def unalerted(self, environment: str) -> list[RunReport]:
+        """Runs of an environment that ended, also by a crash, and of which no alert was judged; the oldest first.
+
+        Those that only markers know of come with them: they have no environment. A thousand at most.
+        """
+        ...
+
+    def last_success(self, pipeline: str, environment: str) -> str:
+        """When the newest run ended that was done, as a stamp; empty if there is none."""
         ...
 
     def thin(self) -> None:

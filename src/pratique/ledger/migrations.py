@@ -70,4 +70,40 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         ) WITHOUT ROWID""",
         "CREATE INDEX metric_points_by_age ON metric_points (span, at)",
     ),
+    (
+        "ALTER TABLE runs ADD COLUMN alerted INTEGER NOT NULL DEFAULT 0",
+        "UPDATE runs SET alerted = 1 WHERE outcome <> 'running'",  # what is over is old news
+        "CREATE INDEX runs_unalerted ON runs (started_at) WHERE alerted = 0",
+        """CREATE TABLE alerts (
+            alert_id TEXT PRIMARY KEY,
+            environment TEXT NOT NULL,
+            began_at TEXT NOT NULL,
+            resolved_at TEXT NOT NULL,
+            alert TEXT NOT NULL
+        ) WITHOUT ROWID""",
+        "CREATE INDEX alerts_by_end ON alerts (environment, resolved_at)",
+        """CREATE TABLE alert_messages (
+            number INTEGER PRIMARY KEY AUTOINCREMENT,
+            message_id TEXT NOT NULL,
+            environment TEXT NOT NULL,
+            channel TEXT NOT NULL,
+            alert_id TEXT NOT NULL,
+            event TEXT NOT NULL,
+            created_at TEXT NOT NULL,
+            due_at TEXT NOT NULL,
+            claimed_until TEXT NOT NULL DEFAULT '',
+            attempts INTEGER NOT NULL DEFAULT 0,
+            error TEXT NOT NULL DEFAULT '',
+            delivered_at TEXT NOT NULL DEFAULT '',
+            UNIQUE (message_id, channel)
+        )""",
+        "CREATE INDEX alert_messages_waiting ON alert_messages (environment, channel, due_at) WHERE delivered_at = ''",
+        """CREATE TABLE alert_silences (
+            environment TEXT NOT NULL,
+            target TEXT NOT NULL,
+            until TEXT NOT NULL,
+            PRIMARY KEY (environment, target)
+        ) WITHOUT ROWID""",
+        "CREATE TABLE alert_watches (subject TEXT PRIMARY KEY, since TEXT NOT NULL) WITHOUT ROWID",
+    ),
 )

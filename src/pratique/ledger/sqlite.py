@@ -18,8 +18,10 @@ from types import TracebackType
 from typing import Self
 
 from pratique import failpoints
+from pratique.alerts import stamp
 from pratique.errors import ConfigurationError, InternalError, StateError
 from pratique.ledger import history
+from pratique.ledger.alerts import SqliteAlerts
 from pratique.ledger.base import MetricPoint, Reconciled
 from pratique.ledger.disk import private_file, private_folder, sync_folder
 from pratique.ledger.lock import PipelineLock, holder, lock_path
@@ -42,6 +44,7 @@ class SqliteLedger:
         self.path = path
         self.locks = path.parent / "locks"
         self._turn = threading.RLock()
+        self.alerts = SqliteAlerts(self)
         with self._explained():
             self._connection = _connect(path)
 
@@ -115,12 +118,12 @@ class SqliteLedger:
         known = f"; there are {', '.join(near)}" if near else "; there are no runs yet"
         raise ConfigurationError(f"no run begins with {prefix!r}{known}", hint="pratique runs")
 
-    def loads(self, pipeline: str | None = None, run_id: str | None = None) -> list[Marker]:
+    def loads(self, pipeline: str | None = None, run_id: str | None = None, since: str = "") -> list[Marker]:
         """See `Ledger.loads`."""
         rows = self._read(
             "SELECT marker FROM loads WHERE (?1 IS NULL OR pipeline = ?1) AND (?2 IS NULL OR run_id = ?2)"
-            " ORDER BY committed_at, sequence, rowid",
-            (pipeline, run_id),
+            " AND committed_at >= ?3 ORDER BY committed_at, sequence, rowid",
+            (pipeline, run_id, since),
         )
         return [Marker.from_json(text) for (text,) in rows]
 
@@ -135,13 +138,38 @@ class SqliteLedger:
         known = (self._as_known(report_from_json(text)) for (text,) in rows)
         return [report for report in known if report.outcome == "running"]
 
-    def unmeasured(self) -> list[RunReport]:
+    def unmeasured(self, pipeline: str) -> list[RunReport]:
         """See `Ledger.unmeasured`."""
         rows = self._read(
-            "SELECT report FROM runs WHERE measured = 0 AND outcome <> 'running' ORDER BY started_at LIMIT ?",
-            (_UNMEASURED_MAX,),
+            "SELECT report FROM runs WHERE measured = 0 AND outcome <> 'running' AND pipeline = ?"
+            " ORDER BY started_at LIMIT ?",
+            (pipeline, _UNMEASURED_MAX),
         )
         return [report_from_json(text) for (text,) in rows]
+
+    def unalerted(self, environment: str) -> list[RunReport]:
+        """See `Ledger.unalerted`."""
+        rows = self._read(
+            "SELECT report FROM runs WHERE alerted = 0 AND json_extract(report, '$.environment') IN (?, '')"
+            " ORDER BY started_at LIMIT ?",
+            (environment, _UNMEASURED_MAX),
+        )
+        known = (self._as_known(report_from_json(text)) for (text,) in rows)
+        return [report for report in known if report.outcome != "running"]
+
+    def last_success(self, pipeline: str, environment: str) -> str:
+        """See `Ledger.last_success`."""
+        rows = self._read(
+            "SELECT report FROM runs WHERE pipeline = ? AND outcome = 'done'"
+            " AND json_extract(report, '$.environment') IN (?, '') ORDER BY started_at DESC LIMIT 1",
+            (pipeline, environment),
+        )
+        return stamp(datetime.fromisoformat(report_from_json(rows[0][0]).ended_at)) if rows else ""
+
+    def first(self) -> RunReport | None:
+        """See `Ledger.first`."""
+        rows = self._read("SELECT report FROM runs ORDER BY started_at, run_id LIMIT 1", ())
+        return report_from_json(rows[0][0]) if rows else None
 
     def measure(self, report: RunReport, samples: Iterable[Sample]) -> None:
         """See `Ledger.measure`."""

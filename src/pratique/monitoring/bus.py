@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections.abc import Callable
+from functools import partial
 
 from pratique.events import Emit, Event
 
@@ -17,7 +19,7 @@ class Bus:
     def __init__(self) -> None:
         self.failures = 0
         self._observers: list[Emit] = []
-        self._told: set[int] = set()
+        self._told: set[int | str] = set()
 
     def subscribe(self, observer: Emit) -> None:
         """From now on `observer` is called with every event."""
@@ -26,20 +28,31 @@ class Bus:
     def emit(self, event: Event) -> None:
         """Give `event` to every observer; whatever one raises, the others get it and the run goes on."""
         for place, observer in enumerate(self._observers):
-            try:
-                observer(event)
-            except Exception as error:  # noqa: BLE001  Invariant 7: telling can never fail a run; the only one in the package
-                self.failures += 1
-                if place not in self._told:
-                    self._told.add(place)
-                    _tell(observer, event, error)
+            self._do(place, partial(observer, event), partial(_failed, observer, event))
+
+    def attempt(self, what: str, step: Callable[[], object]) -> None:
+        """Do a step for those who listen, such as telling them more; whatever it raises, the run goes on."""
+        self._do(what, step, lambda: f"{what} failed")
+
+    def _do(self, key: int | str, step: Callable[[], object], said: Callable[[], str]) -> None:
+        try:
+            step()
+        except Exception as error:  # noqa: BLE001  Invariant 7: telling can never fail a run; the only one in the package
+            self.failures += 1
+            if key not in self._told:
+                self._told.add(key)
+                _tell(said(), error)
 
 
-def _tell(observer: Emit, event: Event, error: Exception) -> None:
+def _failed(observer: Emit, event: Event) -> str:
     name = getattr(observer, "__qualname__", type(observer).__qualname__)
+    return f"observer {name} failed on {type(event).__name__}"
+
+
+def _tell(said: str, error: Exception) -> None:
     if sys.stderr is not None:
         with contextlib.suppress(OSError, ValueError):  # stderr may be gone; then nobody can be told
             sys.stderr.write(
-                f"warning: observer {name} failed on {type(event).__name__}: {type(error).__name__}: {error}"
+                f"warning: {said}: {type(error).__name__}: {error}"
                 " (the run goes on; further failures of this observer are only counted)\n"
             )

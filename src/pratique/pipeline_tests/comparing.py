@@ -26,7 +26,7 @@ def compare(case: Case, ran: Ran) -> list[Difference]:
     found: list[Difference] = []
     surprising: set[str] = set()  # tables that hold something else because of how a source ended
     for plan in case.pipeline.sources:
-        if plan.name in case.given:
+        if plan.given in case.given:
             source = _Source(case, plan, reports[plan.name], ran)
             found += source.differences()
             surprising |= {plan.table} if source.surprising else set()

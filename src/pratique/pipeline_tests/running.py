@@ -87,8 +87,10 @@ def _run(case: Case, limits: LimitsSpec, gated: set[str]) -> Ran:
                 report=report,
                 loaded=watched.loaded,
                 quarantined={
-                    name: list(held.records(reveal=True, pipeline=pipeline.name, source=name, run=report.run_id))
-                    for name in case.given
+                    source.source: list(
+                        held.records(reveal=True, pipeline=pipeline.name, source=source.source, run=report.run_id)
+                    )
+                    for source in report.sources
                 },
                 gates=gates,
                 tables={name: list(_rows(target, name, rows.schema)) for name, rows in case.tables.items()},
@@ -98,7 +100,10 @@ def _run(case: Case, limits: LimitsSpec, gated: set[str]) -> Ran:
 def _landed(pipeline: Pipeline, inputs: Mapping[str, tuple[GivenFile, ...]], folder: Path, stem: str) -> Pipeline:
     """The pipeline over files of the test; those of an earlier run stand there still."""
     chosen = given_only(pipeline, inputs)
-    plans = (landed_plan(plan, inputs[plan.name], folder / "in" / plan.name, stem) for plan in chosen.sources)
+    plans = (
+        plan if plan.nest else landed_plan(plan, inputs[plan.name], folder / "in" / plan.name, stem)
+        for plan in chosen.sources
+    )
     return replace(chosen, sources=tuple(plans))
 
 
@@ -192,15 +197,16 @@ class _Watched:
 class _WatchedLoad:
     inner: Load
     loaded: dict[str, list[Record]]
-    rows: list[Record] = field(default_factory=list)
+    rows: dict[str, list[Record]] = field(default_factory=dict)  # by table
 
     def write(self, rows: Rows, target: Target) -> Written:
         """As the destination's."""
-        self.rows += [record for batch in rows.batches() for record in batch.to_pylist()]
+        self.rows[target.table] = [record for batch in rows.batches() for record in batch.to_pylist()]
         return self.inner.write(rows, target)
 
-    def commit(self, marker: Marker) -> Marker:
+    def commit(self, marker: Marker, *beside: Marker) -> Marker:
         """As the destination's."""
-        stored = self.inner.commit(marker)
-        self.loaded.setdefault(marker.source, []).extend(self.rows)
+        stored = self.inner.commit(marker, *beside)
+        for one in (marker, *beside):
+            self.loaded.setdefault(one.source, []).extend(self.rows[one.table])
         return stored

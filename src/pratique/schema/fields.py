@@ -149,6 +149,7 @@ class Schema:
     filter: str | None = None
     checks: tuple[Check, ...] = ()
     references: tuple[Reference, ...] = ()
+    nested: tuple[tuple[str, ...], ...] = ()  # where in its JSON records arrays stand that other tables take
     description: str = ""
     path: str = ""
     document: Document | None = field(default=None, repr=False, compare=False)  # where it was read from, for places

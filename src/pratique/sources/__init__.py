@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pratique.apis import ApiInput
 from pratique.databases import DatabaseInput
 from pratique.inputs import CloudInput, PythonInput
-from pratique.model import Disposition
+from pratique.model import Disposition, Position
 from pratique.planning import SourcePlan
 from pratique.schema import Dialect, Schema
 from pratique.sources.base import Probe, ReadLimits, Source
 
-__all__ = ["Probe", "ReadLimits", "Source", "open_source", "planned_source"]
+if TYPE_CHECKING:
+    from pratique.sources.files.folder import Folder
+
+__all__ = ["Probe", "ReadLimits", "Source", "land_together", "open_source", "planned_source"]
 
 
 def planned_source(
@@ -41,6 +45,7 @@ def planned_source(
         python=plan.python,
         cloud=plan.cloud,
         api=plan.api,
+        records=plan.records,
         landing=landing,
         values=values,
     )
@@ -61,6 +66,7 @@ def open_source(
     database: DatabaseInput | None = None,
     python: PythonInput | None = None,
     cloud: CloudInput | None = None,
+    records: tuple[str, ...] = (),
     api: ApiInput | None = None,
     landing: Path | None = None,
     values: Callable[[], list[tuple[str, ...]]] | None = None,
@@ -69,7 +75,8 @@ def open_source(
 
     Raises ConfigurationError for a wrong path or format, or where the package for a kind of source is missing. What it
     must write in passing goes into `workspace` (None: the system's temporary folder), whose owner clears it; what a
-    later run goes on with into `landing` (None: there is no later run). `values`: what stands in an API's path.
+    later run goes on with into `landing` (None: there is no later run). `values`: what stands in an API's path;
+    `records`: keys that lead to the array of records in a JSON file.
     """
     limits, workspace = limits or ReadLimits(), workspace or Path(tempfile.gettempdir())
     if api is not None:
@@ -87,11 +94,6 @@ def open_source(
         return PythonSource(name, schema, python, disposition, limits, workspace)
     from pratique.sources.files.source import FileSource  # noqa: PLC0415 - whoever only names a source reads no file
 
-    folder = None
-    if cloud is not None:
-        from pratique.sources.clouds.folder import CloudFolder  # noqa: PLC0415 - loads what talks to a cloud
-
-        folder = CloudFolder(cloud, path, limits, workspace)
     return FileSource(
         name=name,
         path=path,
@@ -103,5 +105,22 @@ def open_source(
         overrides=overrides,
         limits=limits,
         workspace=workspace,
-        folder=folder,
+        folder=_folder(cloud, path, limits, workspace) if cloud else None,
+        records=records,
     )
+
+
+def _folder(cloud: CloudInput, path: str, limits: ReadLimits, workspace: Path) -> Folder:
+    from pratique.sources.clouds.folder import CloudFolder  # noqa: PLC0415 - loads what talks to a cloud
+
+    return CloudFolder(cloud, path, limits, workspace)
+
+
+def land_together(sources: Sequence[tuple[Source, Position]]) -> None:
+    """Land sources of one database out of one snapshot of it; the next `land` of each gives what was landed here.
+
+    Raises as `land` does.
+    """
+    from pratique.sources.database import source  # noqa: PLC0415 - loads what talks to databases
+
+    source.land_together([(one, since) for one, since in sources if isinstance(one, source.DatabaseSource)])

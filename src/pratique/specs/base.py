@@ -12,7 +12,7 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Annotated, Any, Final, Generic, NoReturn, Protocol, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StringConstraints, ValidationError
 
 from pratique.documents import KeyPath
 from pratique.mistakes import Code, Mistake, refuse
@@ -57,6 +57,23 @@ def one_or_more(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
+_TIMES: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+def seconds_of(text: str) -> int:
+    """The seconds of a time such as `30s`, `10m`, `2h` or `1d`; ValueError for any other text."""
+    match = re.fullmatch("([0-9]+) ?([smhd])", text)
+    if match is None:
+        raise ValueError("expected a time such as 10m, 1h or 2d")
+    return int(match[1]) * _TIMES[match[2]]
+
+
+def _duration(text: str) -> str:
+    seconds_of(text)
+    return text
+
+
+Duration = Annotated[str, AfterValidator(_duration)]
 Share = Annotated[float, BeforeValidator(share, json_schema_input_type=float | str)]
 Texts = Annotated[list[str], BeforeValidator(one_or_more, json_schema_input_type=str | list[str])]
 

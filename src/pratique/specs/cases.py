@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, StringConstraints
 
-from pratique.specs.base import Name, Spec
+from pratique.specs.base import NAME_PATTERN, Name, Spec
 from pratique.specs.pipeline import Text
 
 Outcome = Literal["loaded", "unchanged", "failed", "gated", "not run"]
@@ -120,6 +120,11 @@ class ExpectSpec(Spec):
     outcome: Outcome | None = None
 
 
+_NAME = NAME_PATTERN.strip("^$")
+# A source, or SOURCE.TABLE of one with `tables`.
+SourceOrTable = Annotated[str, StringConstraints(pattern=rf"^{_NAME}(\.{_NAME})?$")]
+
+
 class CaseSpec(Spec):
     """One test: what is there, what is given, what is expected."""
 
@@ -128,7 +133,7 @@ class CaseSpec(Spec):
     before: dict[Name, InputSpec] = Field(default_factory=dict)
     there: dict[str, Annotated[Any, _ROWS]] = Field(default_factory=dict)
     given: Annotated[dict[Name, InputSpec], Field(min_length=1)]
-    expect: dict[Name, ExpectSpec] = Field(default_factory=dict)
+    expect: dict[SourceOrTable, ExpectSpec] = Field(default_factory=dict)
     tables: dict[str, Annotated[Any, _RECORDS]] = Field(default_factory=dict)
 
 

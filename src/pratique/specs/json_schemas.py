@@ -8,7 +8,7 @@ from pratique.schema.rules import FORMATS
 from pratique.specs.base import NAME_PATTERN, Spec
 from pratique.specs.cases import CaseFileSpec
 from pratique.specs.descriptions import WORDS
-from pratique.specs.pipeline import DATABASE_TYPES, DESTINATION_WORDS, PIPELINE_WORDS, SOURCE_WORDS, PipelineSpec
+from pratique.specs.pipeline import DATABASE_TYPES, DESTINATION_WORDS, TOGETHER_WORDS, PipelineSpec
 from pratique.specs.schema import DECIMAL_PATTERN, ENCODINGS, TYPES, SchemaSpec
 from pratique.specs.settings import SettingsSpec
 
@@ -27,8 +27,7 @@ _SPECS: Final[dict[Kind, type[Spec]]] = {
     "tests": CaseFileSpec,
 }
 _UNSERVED: Final = {
-    "PipelineSpec": PIPELINE_WORDS,
-    "SourceSpec": SOURCE_WORDS,
+    "TogetherSpec": TOGETHER_WORDS,
     "DestinationSpec": DESTINATION_WORDS,
 }
 _TYPE: Final = {"anyOf": [{"enum": list(TYPES)}, {"pattern": f"^{DECIMAL_PATTERN}$"}], "type": "string"}
@@ -73,6 +72,10 @@ _WORDS: Final[dict[str, dict[str, dict[str, Any]]]] = {
         "path": {"examples": ["in/*.csv", "{partner}/sales_{period:%Y-%m}*.csv"]},
         "schema": {"examples": ["orders", "orders@2"]},
         "keep": {"anyOf": [{"type": "string", "pattern": r"^latest\(.+\)$"}, {"type": "null"}]},
+    },
+    "TableSpec": {
+        "unnest": {"examples": ["lines[*]"]},
+        "add": {"examples": [{"order_id": "parent.id", "line_no": "position"}]},
     },
     "SourceQuarantineSpec": {"max_share": {"anyOf": [*_SHARE["anyOf"], {"type": "null"}]}},
     "QuarantineSpec": {"max_share": _SHARE},

@@ -2,34 +2,34 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, Field
 
 from pratique.databases import Lookback
 from pratique.model import Disposition
-from pratique.specs.base import Free, Name, Share, Spec
+from pratique.specs.base import Free, Name, Share, Spec, seconds_of
+from pratique.specs.promises import OwnerWord, PipelineExpectSpec, SourceExpectSpec
 from pratique.specs.schema import DialectSpec
 
 SourceType = Literal["files", "api", "postgres", "mysql", "sqlite", "python"]
 LineageColumn = Literal["_source", "_file", "_row_number", "_ingestion_timestamp", "_run_id", "_load_id"]
 Text = Annotated[str, Field(min_length=1)]
 
-NOTICED_WORDS: Final = frozenset({"schedule", "expect"})  # not served yet, but the rows are right without them
-PIPELINE_WORDS: Final = frozenset({"together"})  # not served yet, and the result would be wrong without them
-SOURCE_WORDS: Final = frozenset({"unit", "tables"})
+NOTICED_WORDS: Final = frozenset({"schedule"})  # not served yet, but the rows are right without them
+TOGETHER_WORDS: Final = frozenset({"commit"})  # not served yet, and the result would be wrong without them
 DATABASE_TYPES: Final = frozenset({"postgres", "mysql", "sqlite"})
 _FILE_WORDS: Final = frozenset({"path", "format", "on_new_version", "overrides"})
 _DATABASE_WORDS: Final = frozenset({"query", "columns"})
-_API_WORDS: Final = frozenset({"get", "post", "params", "body", "paginate", "records", "parent"})
+_API_WORDS: Final = frozenset({"get", "post", "params", "body", "paginate", "parent"})
+_JSON_WORDS: Final = frozenset({"records", "unit", "tables"})
 _PROGRAM_WORDS: Final = frozenset({"use"})
 # Words of other types, by the type of source for which they mean nothing.
 STRANGE_WORDS: Final[dict[str, frozenset[str]]] = {
     "files": _DATABASE_WORDS | _API_WORDS | _PROGRAM_WORDS | {"cursor", "filter"},
     "api": _FILE_WORDS | _DATABASE_WORDS | _PROGRAM_WORDS,
-    "python": _FILE_WORDS | _DATABASE_WORDS | _API_WORDS,
-    **dict.fromkeys(DATABASE_TYPES, _FILE_WORDS | _API_WORDS | _PROGRAM_WORDS),
+    "python": _FILE_WORDS | _DATABASE_WORDS | _API_WORDS | _JSON_WORDS,
+    **dict.fromkeys(DATABASE_TYPES, _FILE_WORDS | _API_WORDS | _JSON_WORDS | _PROGRAM_WORDS),
 }
 DESTINATION_WORDS: Final = frozenset({"delete", "children"})
 
@@ -59,10 +59,10 @@ def _lookback(value: Any) -> Any:
     """`10m`, `1h`, `2d`, or a whole number in units of the cursor."""
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return Lookback(value, seconds=False)
-    match = re.fullmatch("([0-9]+) ?([smhd])", value) if isinstance(value, str) else None
-    if match is None:
-        raise ValueError("expected a time such as 10m, 1h or 2d, or a whole number")
-    return Lookback(int(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]], seconds=True)
+    try:
+        return Lookback(seconds_of(value), seconds=True)
+    except (TypeError, ValueError):
+        raise ValueError("expected a time such as 10m, 1h or 2d, or a whole number") from None
 
 
 def _text_of_number(value: Any) -> Any:
@@ -75,6 +75,26 @@ class CursorSpec(Spec):
     field: Text
     start: Annotated[Text | None, BeforeValidator(_text_of_number, json_schema_input_type=str | int | None)] = None
     lookback: Annotated[Any, BeforeValidator(_lookback, json_schema_input_type=str | int)] = None
+
+
+def _parameter(value: Any) -> Any:
+    """One value, or a list of them: the parameter is then sent several times."""
+    values = value if isinstance(value, list) else [value]
+    if not all(isinstance(item, str | int | float | bool) for item in values):
+        raise ValueError("expected a text, a number, true or false, or a list of them", "such as 10, active or [a, b]")
+    return value
+
+
+_One = str | int | float | bool
+Parameter = Annotated[Any, BeforeValidator(_parameter, json_schema_input_type=_One | list[_One])]
+
+
+class TableSpec(Spec):
+    """One of the tables into which nested records go; without `unnest` that of the documents themselves."""
+
+    schema_: Text | None = Field(None, alias="schema")
+    unnest: Text | None = None
+    add: dict[str, Text] = Field(default_factory=dict)
 
 
 def _paginate(value: Any) -> Any:
@@ -121,18 +141,18 @@ class SourceSpec(Spec):
     columns: Annotated[list[Text], Field(min_length=1)] | None = None
     cursor: CursorSpec | None = None
     filter: Text | None = None
-    expect: Any = None
+    expect: SourceExpectSpec | None = None
     get: Text | None = None
     post: Text | None = None
-    params: dict[str, str | int | float | bool | list[str | int | float | bool]] | None = None
+    params: dict[str, Parameter] | None = None
     body: Free | None = None
     paginate: Annotated[
         PaginateSpec | None, BeforeValidator(_paginate, json_schema_input_type=PaginateSpec | str | None)
     ] = None
     records: Text | None = None
     parent: Name | None = None
-    unit: Any = None
-    tables: Any = None
+    unit: Literal["document", "row"] | None = None
+    tables: Annotated[dict[Name, TableSpec], Field(min_length=1)] | None = None
 
 
 class DestinationSpec(Spec):
@@ -147,17 +167,24 @@ class DestinationSpec(Spec):
     children: Any = None
 
 
+class TogetherSpec(Spec):
+    """What the sources of a pipeline share."""
+
+    snapshot: Literal["one"] | None = None
+    commit: Any = None
+
+
 class PipelineSpec(Spec):
     """A pipeline; `defaults` is already merged into each source."""
 
     description: str = ""
-    owner: Any = None
+    owner: OwnerWord | None = None
     schedule: Any = None
-    expect: Any = None
+    expect: PipelineExpectSpec | None = None
     defaults: Free = Field(default_factory=dict)
     sources: Annotated[dict[Name, SourceSpec], Field(min_length=1)]
     destination: DestinationSpec
     write: Disposition | None = None
-    together: Any = None
+    together: TogetherSpec = TogetherSpec()
     lineage: list[LineageColumn] = ["_load_id"]  # noqa: RUF012 - pydantic copies it
     quarantine: SourceQuarantineSpec = SourceQuarantineSpec()

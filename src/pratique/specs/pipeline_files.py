@@ -7,17 +7,19 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from pratique.documents import Document, KeyPath
+from pratique.expectations import Promise
 from pratique.mistakes import Mistake, Mistakes
 from pratique.specs.base import Spec, parse
 from pratique.specs.pipeline import (
+    DATABASE_TYPES,
     DESTINATION_WORDS,
     NOTICED_WORDS,
-    PIPELINE_WORDS,
-    SOURCE_WORDS,
     STRANGE_WORDS,
+    TOGETHER_WORDS,
     PipelineSpec,
     SourceSpec,
 )
+from pratique.specs.promises import promise_of
 
 _STAND_INS: Final = {"destination": {"connection": "missing"}}  # what else is wrong is told even if there is none
 
@@ -33,9 +35,10 @@ class PipelineFile:
     document: Document
     wrong: frozenset[KeyPath]
     notices: tuple[str, ...]
+    promise: Promise
 
 
-def read_pipeline(document: Document, found: Mistakes) -> PipelineFile | None:
+def read_pipeline(name: str, document: Document, found: Mistakes) -> PipelineFile | None:
     """The pipeline that `document` declares; every mistake is put into `found`. None if nothing of it can be read."""
     document = replace(document, heirs="sources")
     raw = document.value
@@ -52,20 +55,20 @@ def read_pipeline(document: Document, found: Mistakes) -> PipelineFile | None:
     if parsed.spec is None:
         return None
     later, notices = [*_later(parsed.spec, document)], [*_notices(parsed.spec, document)]
-    found.add([*later, *notices])
+    found.add([*later, *notices, *_apart(parsed.spec, document)])
     messages = tuple(dict.fromkeys(notice.message for notice in notices))
     owner = document.owners()
     unserved = {owner(mistake.where)[:2] for mistake in later}
-    return PipelineFile(parsed.spec, document, parsed.wrong | unserved, messages)
+    promise = promise_of(name, parsed.spec, document, found)
+    return PipelineFile(parsed.spec, document, parsed.wrong | unserved, messages, promise)
 
 
 def _later(spec: PipelineSpec, document: Document) -> Iterator[Mistake]:
     """Words without whose feature the result would be wrong."""
     for name, source in spec.sources.items():
-        yield from _refused(source, SOURCE_WORDS, ("sources", name), document)
         yield from _strange(name, source, document)
     yield from _refused(spec.destination, DESTINATION_WORDS, ("destination",), document)
-    yield from _refused(spec, PIPELINE_WORDS, (), document)
+    yield from _refused(spec.together, TOGETHER_WORDS, ("together",), document)
 
 
 def _strange(name: str, source: SourceSpec, document: Document) -> Iterator[Mistake]:
@@ -75,6 +78,15 @@ def _strange(name: str, source: SourceSpec, document: Document) -> Iterator[Mist
             hint = "a filter of rows stands in the schema" if word == "filter" else "leave it out, or change the type"
             place = document.key_where(("sources", name, word))
             yield Mistake(place, f"sources.{name}.{word} is not served for type {source.type}", hint, "not-served")
+
+
+def _apart(spec: PipelineSpec, document: Document) -> Iterator[Mistake]:
+    """Sources that no snapshot can show as they were at one moment."""
+    read = {source.connection if source.type in DATABASE_TYPES else None for source in spec.sources.values()}
+    if spec.together.snapshot is not None and (len(read) > 1 or None in read):
+        place = document.where(("together", "snapshot"))
+        hint = "a snapshot is of one database: give all sources its connection, or divide the pipeline"
+        yield Mistake(place, "together.snapshot: not all sources are of one database", hint, "conflict")
 
 
 def _refused(spec: Spec, words: frozenset[str], path: KeyPath, document: Document) -> Iterator[Mistake]:
@@ -88,7 +100,6 @@ def _refused(spec: Spec, words: frozenset[str], path: KeyPath, document: Documen
 def _notices(spec: PipelineSpec, document: Document) -> Iterator[Mistake]:
     """Words that change nothing about the rows, and do nothing yet."""
     paths: list[KeyPath] = [(word,) for word in sorted(NOTICED_WORDS) if getattr(spec, word) is not None]
-    paths += [("sources", name, "expect") for name, source in spec.sources.items() if source.expect is not None]
     for path in paths:
         message, hint = (
             f"{'.'.join(map(str, path))} is not served yet",

@@ -107,6 +107,9 @@ def _zone(text: str) -> str:
     return text
 
 
+Zone = Annotated[str, AfterValidator(_zone)]
+
+
 def _regex(text: str) -> str:
     try:
         re.compile(text)
@@ -325,7 +328,7 @@ class SchemaSpec(Spec):
     )
     extra_fields: Literal["reject", "drop", "keep", "evolve"] = Field("reject", alias="extraFields")
     dialect: DialectSpec = DialectSpec()
-    timezone: Annotated[str, AfterValidator(_zone)] | None = None
+    timezone: Zone | None = None
     defaults: FieldSpec = FieldSpec()
     fields: Annotated[
         dict[str, Annotated[FieldSpec, BeforeValidator(_field, json_schema_input_type=str | FieldSpec)]],

@@ -7,8 +7,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
+from pratique.specs.alerts import AlertsSpec
 from pratique.specs.base import Free, Name, Share, Spec
 
+HttpUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^/\s]+[^\s]*$")]
 Size = Annotated[str, StringConstraints(pattern=r"^[0-9]+(\.[0-9]+)? ?([KMGT]i?B|B)$")]
 
 
@@ -85,15 +87,36 @@ class ThresholdsSpec(Spec):
     unhealthy: UnhealthySpec = UnhealthySpec()
 
 
+class OpenTelemetrySpec(Spec):
+    """Where runs are told as traces and metrics over OTLP (HTTP, protobuf)."""
+
+    endpoint: HttpUrl | None = None
+    headers: dict[str, str] = Field(default_factory=dict)
+    timeout_seconds: float = Field(5, gt=0, le=60)
+
+
+class OpenLineageSpec(Spec):
+    """Where runs are told as OpenLineage events: a file, a server, or both."""
+
+    file: str | None = None
+    url: HttpUrl | None = None
+    endpoint: str = "api/v1/lineage"
+    api_key: str | None = None
+    namespace: str | None = None
+    timeout_seconds: float = Field(5, gt=0, le=60)
+
+
 class MonitoringSpec(Spec):
-    """What is healthy, and where the numbers of each run are written for Prometheus."""
+    """What is healthy, and to whom the numbers of each run are told."""
 
     thresholds: ThresholdsSpec = ThresholdsSpec()
     textfile: str | None = None
+    opentelemetry: OpenTelemetrySpec = OpenTelemetrySpec()
+    openlineage: OpenLineageSpec = OpenLineageSpec()
 
 
 class SettingsSpec(Spec):
-    """All settings. `alerts`, `retry` and `service` belong to features that are not built yet."""
+    """All settings. `retry` and `service` belong to features that are not built yet."""
 
     logging: LoggingSpec = LoggingSpec()
     state: StateSpec = StateSpec()
@@ -101,6 +124,6 @@ class SettingsSpec(Spec):
     limits: LimitsSpec = LimitsSpec()
     quarantine: QuarantineSpec = QuarantineSpec()
     monitoring: MonitoringSpec = MonitoringSpec()
-    alerts: Free = Field(default_factory=dict)
+    alerts: AlertsSpec = AlertsSpec()
     retry: Free = Field(default_factory=dict)
     service: Free = Field(default_factory=dict)

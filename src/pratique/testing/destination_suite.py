@@ -126,6 +126,17 @@ def load(
         return written, opened.commit(marker_of(load_id, written, target, file=file))
 
 
+def _two_tables(destination: Destination) -> tuple[Written, Written]:
+    """One load of two tables, each with its marker; what was written into each."""
+    other = Target("partner.lines")
+    with engine_side() as connection, destination.begin("a1") as opened:
+        first = opened.write(rows_on(connection, [A], "a1"), T)
+        second = opened.write(rows_on(connection, [B, C], "b2"), other)
+        stored = opened.commit(marker_of("a1", first, T), marker_of("b2", second, other))
+    assert (stored.load_id, stored.sequence) == ("a1", 1)
+    return first, second
+
+
 def visible(destination: Destination, table: str, names: tuple[str, ...] = NAMES) -> list[tuple[Any, ...]] | None:
     """All rows of a table as a reader sees them, sorted; None if there is no table."""
     with engine_side() as connection:
@@ -385,6 +396,29 @@ class DestinationSuite:
             opened.commit(marker_of("a1", first, T))
         assert visible(destination(), "sales") == [_row(A, "a1")]
         assert visible(destination(), "partner.lines") == sorted([_row(B, "a1"), _row(C, "a1")], key=repr)
+
+    def test_two_tables_of_one_load_each_with_its_marker(self, destination: Make) -> None:
+        """Markers of several tables are true in one instant, and answer a load that comes twice table by table."""
+        lookup = destination().lookup()
+        with lookup.existing("partner.lines", ("id",), None):
+            pass
+        for _ in range(2):
+            assert _two_tables(destination()) == (Written(1), Written(2))
+        for load_id in ("c3", "d4", "e5"):
+            load(destination(), load_id, [C], T)
+        stored = {marker.load_id: marker for marker in destination().markers("shop")}
+        assert [(name, marker.sequence) for name, marker in sorted(stored.items())] == [
+            ("a1", 1),
+            ("b2", 1),
+            ("c3", 2),
+            ("d4", 3),
+            ("e5", 4),
+        ]
+        assert stored["b2"] == replace(
+            marker_of("b2", Written(2), Target("partner.lines")), committed_at=stored["a1"].committed_at, sequence=1
+        )
+        with refusal(DestinationMovedError):
+            load(destination(), "f6", [B], Target("other"), judged_against=lookup)
 
     def test_lookup_of_two_tables(self, destination: Make) -> None:
         """Several tables can be looked at together on one connection, and joined there with the engine's own rows."""

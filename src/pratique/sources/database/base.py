@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Protocol
 
-from pratique.databases import Lookback
+from pratique.databases import DatabaseInput, Lookback
 from pratique.errors import SourceError, SourceUnreachableError
 
 APPLICATION: Final = "pratique"
@@ -58,6 +58,10 @@ class Window:
 
 class Snapshot(Protocol):
     """One view of a database that does not change while it is read, and through which nothing can be written."""
+
+    def beside(self, asked: DatabaseInput) -> Snapshot:
+        """What another source asks of the same database, in the same view."""
+        ...
 
     def columns(self) -> tuple[SourceColumn, ...]:
         """The columns of the table or query in their order; SourceError if it does not exist or is no single query."""

@@ -125,6 +125,10 @@ class MySQLSnapshot:
         else:
             self._rows = f"(\n{asked.query}\n) AS asked"
 
+    def beside(self, asked: DatabaseInput) -> MySQLSnapshot:
+        """What another source asks, in the same transaction."""
+        return MySQLSnapshot(self._connection, asked)
+
     def _one(self, sql: str) -> tuple[Any, ...]:
         with self._connection.cursor() as cursor:
             cursor.execute(sql)

@@ -110,6 +110,10 @@ class PostgresSnapshot:
         else:
             self._rows = f"(\n{asked.query}\n) AS asked"
 
+    def beside(self, asked: DatabaseInput) -> PostgresSnapshot:
+        """What another source asks, in the same transaction."""
+        return PostgresSnapshot(self._connection, asked)
+
     def columns(self) -> tuple[SourceColumn, ...]:
         """The columns with their types, down to what domains, arrays and rows are made of."""
         connection = self._connection

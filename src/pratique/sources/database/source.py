@@ -33,6 +33,7 @@ class DatabaseSource:
     workspace: Path = Path()
     _database: Database = field(init=False, repr=False)
     _landed: Path | None = field(default=None, init=False, repr=False)
+    _ahead: Landed | None = field(default=None, init=False, repr=False)  # out of a snapshot of several sources
 
     def __post_init__(self) -> None:
         self._database = open_database(self.input)
@@ -65,21 +66,27 @@ class DatabaseSource:
         values no text gives back, hold the input before a row is read. Raises SourceUnreachableError after three
         retries, SourceError where the database refuses.
         """
-        if self._landed is not None:
-            self._landed.unlink(missing_ok=True)
-            self._landed = None
+        if self._ahead is not None:
+            ahead, self._ahead = self._ahead, Landed(self.name, (), LineReader())
+            return ahead
         return retried(lambda: self._land(since))
 
     def _land(self, since: Position) -> Landed:
-        name, reader = self.input.name, LineReader()
         with self._database.snapshot() as snapshot:
-            try:
-                columns = chosen(snapshot.columns(), self.schema, self.input, self.limits.columns_max)
-            except MisfitError as error:
-                held = HeldFile(FileVersion(name, "", 0), error.message, error.hint)
-                return Landed(self.name, (), reader, held=(held,))
-            span, window, notices = self._window(snapshot, columns, since.cursor)
-            version, count, path = self._copied(snapshot, columns, window)
+            return self._land_in(snapshot, since)
+
+    def _land_in(self, snapshot: Snapshot, since: Position) -> Landed:
+        if self._landed is not None:
+            self._landed.unlink(missing_ok=True)
+            self._landed = None
+        name, reader = self.input.name, LineReader()
+        try:
+            columns = chosen(snapshot.columns(), self.schema, self.input, self.limits.columns_max)
+        except MisfitError as error:
+            held = HeldFile(FileVersion(name, "", 0), error.message, error.hint)
+            return Landed(self.name, (), reader, held=(held,))
+        span, window, notices = self._window(snapshot, columns, since.cursor)
+        version, count, path = self._copied(snapshot, columns, window)
         known = next((item for item in reversed(since.known) if item.name == name), None)
         again = known is not None and known.sha256 == version.sha256
         nothing = span is not None and known is not None and count == 0
@@ -142,6 +149,20 @@ def _first(lines: list[bytes]) -> Callable[[bytes], None]:
             raise _EnoughError
 
     return write
+
+
+def land_together(sources: Sequence[tuple[DatabaseSource, Position]]) -> None:
+    """Land all sources of one database out of one snapshot; the next `land` of each gives what was landed here.
+
+    Raises as `land` does; nothing is landed then.
+    """
+
+    def landed() -> None:
+        with sources[0][0]._database.snapshot() as snapshot:  # noqa: SLF001 - of this module
+            for source, since in sources:
+                source._ahead = source._land_in(snapshot.beside(source.input), since)  # noqa: SLF001
+
+    retried(landed)
 
 
 class MisfitError(SourceError):

@@ -62,6 +62,10 @@ class SQLiteSnapshot:
         else:
             self._rows = f"(\n{asked.query}\n)"
 
+    def beside(self, asked: DatabaseInput) -> SQLiteSnapshot:
+        """What another source asks, in the same transaction."""
+        return SQLiteSnapshot(self._connection, asked)
+
     def columns(self) -> tuple[SourceColumn, ...]:
         """The columns; those of a cursor by the type of its greatest value, because a column has none."""
         if self._asked.query is None:

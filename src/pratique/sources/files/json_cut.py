@@ -1,5 +1,7 @@
 """Cuts a JSON array into the text of its elements, in flat memory; what an element holds is judged elsewhere.
 
+The array is the whole text, or what keys lead to; of what stands beside it only the brackets and strings are looked at.
+
 The cut follows brackets, and strings that stand where JSON allows one: after a bracket, a comma or a colon, and before
 one. So a damage inside of an element that leaves its ends certain costs that element; any other one is a fault of the
 file, for nobody could say where the elements behind it begin.
@@ -8,9 +10,10 @@ file, for nobody could say where the elements behind it begin.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple, NoReturn
 
 from pratique.errors import SourceError
@@ -33,11 +36,15 @@ _LEAF: Final = rb"(?:\[" + _RUN + rb"\]|\{" + _RUN + rb"\})"
 # What most records are: an object that holds values and perhaps objects or arrays of values; one step of C for each.
 _SHALLOW: Final = re.compile(rb"\{" + _RUN + rb"(?:" + _LEAF + _RUN + rb")*+\}", re.DOTALL)
 _SCALAR: Final = re.compile(rb"(?:" + _STRING + _BLANK + rb'|[^"\[\]{},]++)(?=[,\]])', re.DOTALL)
+_MEMBER: Final = re.compile(rb"(?:" + _STRING + _BLANK + rb'|[^"\[\]{},]++)(?=[,}])', re.DOTALL)
 _ONE_STRING: Final = re.compile(_STRING, re.DOTALL)
 _BLANKS: Final = re.compile(_BLANK)
 _MARK: Final = re.compile(rb'["\[\]{}]')
 _MARK_OR_COMMA: Final = re.compile(rb'["\[\]{},]')
 _OPENING: Final = b"{["
+_LEAD: Final = "correct `records`, such as data[*]"
+# Limit: keys that an error names, and the length of a value that is passed over is that of a record.
+_SHOWN_KEYS: Final = 8
 
 
 class Element(NamedTuple):
@@ -69,29 +76,108 @@ class JsonText:
         """The hash of what was read."""
         return self._digest.hexdigest()
 
-    def elements(self) -> Iterator[Element]:
-        """Yield every element of the array, or the one object; SourceError says where the text is broken."""
+    def elements(self, keys: Sequence[str] = ()) -> Iterator[Element]:
+        """Yield every element of the array, or the one object; SourceError says where the text is broken.
+
+        `keys` lead to the array through objects; null there is no element. SourceError if they lead nowhere.
+        """
         self._more()
         self._refuse_other_text()
         if self._window.startswith(_BOM):
             self._at = len(_BOM)
         first = self._next()
-        if first == b"{":
+        if first and keys:
+            yield from self._inside(tuple(keys), 0)
+            if self._next():
+                self._refuse_more("object")
+        elif first == b"{":
             yield self._element()
             if self._next():
                 self._refuse_more("object")
         elif first == b"[":
-            self._at += 1
-            if self._next() == b"]":
-                self._at += 1
-            else:
-                yield from self.rest()
+            yield from self._array()
             if self._next():
                 self._refuse_more("array")
         elif first:
             self._broken("neither an array nor an object begins here")
         else:
             self.blank = True
+
+    def _array(self) -> Iterator[Element]:
+        """Yield the elements of the array that begins here."""
+        self._at += 1
+        if self._next() == b"]":
+            self._at += 1
+        else:
+            yield from self.rest()
+
+    def _inside(self, keys: tuple[str, ...], depth: int) -> Iterator[Element]:
+        """Yield what the keys from `depth` on lead to from the value that begins here."""
+        first = self._next()
+        if depth == len(keys) and first == b"[":
+            yield from self._array()
+        elif depth < len(keys) and first == b"{":
+            yield from self._members(keys, depth)
+        elif depth == 0 or self._value().strip() != b"null":
+            what = "an array" if depth == len(keys) else "an object"
+            self._broken(f"{what} is expected at {'.'.join(keys[:depth]) or 'its top'!r}", hint=_LEAD)
+
+    def _members(self, keys: tuple[str, ...], depth: int) -> Iterator[Element]:
+        """Yield what the key at `depth` leads to in the object that begins here, and pass over its other members."""
+        wanted, seen = keys[depth], list[str]()
+        self._at += 1
+        mark = self._next()
+        self._at += mark == b"}"
+        while mark != b"}":
+            key = self._key()
+            if key == wanted and key in seen:
+                self._broken(f"the key {key!r} stands twice")
+            if key == wanted or len(seen) < _SHOWN_KEYS:
+                seen.append(key)
+            yield from self._inside(keys, depth + 1) if key == wanted else self._passed_over()
+            mark = self._next()
+            if mark not in (b",", b"}"):
+                self._broken("a comma or } is missing" if mark else "the object is not closed")
+            self._at += 1
+        if wanted not in seen:
+            there = ", ".join(map(repr, seen)) or "no keys at all"
+            raise SourceError(f"there is no {'.'.join(keys[: depth + 1])!r} in it; there are {there}", hint=_LEAD)
+
+    def _passed_over(self) -> Iterator[Element]:
+        """Yield nothing of the value that begins here; an array may be as long as it likes."""
+        if self._next() != b"[":
+            self._value()
+            return
+        for _ in self._array():
+            yield from ()
+
+    def _key(self) -> str:
+        """The key that begins here; behind it, its value begins."""
+        if self._next() != b'"':
+            self._broken("a key is expected")
+        while (text := _ONE_STRING.match(self._window, self._at)) is None:
+            if not self._more():
+                self._broken("a string begins that is never closed")
+        try:
+            key = str(json.loads(text[0]))
+        except ValueError:  # not UTF-8 either
+            self._broken("a key is no JSON string")
+        self._at = text.end()
+        if self._next() != b":":
+            self._broken("a colon is missing")
+        self._at += 1
+        self._next()
+        return key
+
+    def _value(self) -> bytes:
+        """The value of a member, which begins here; nothing but its end is looked at."""
+        while self._next() not in (b"{", b"["):
+            if scalar := _MEMBER.match(self._window, self._at):
+                self._at = scalar.end()
+                return scalar[0]
+            if not self._more():
+                self._broken("the object is not closed")
+        return self._element().text
 
     def rest(self) -> Iterator[Element]:
         """Yield the elements from here on to the end of the array."""

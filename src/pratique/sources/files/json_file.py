@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import groupby
 from pathlib import Path
 
 from pratique.errors import SourceError
@@ -17,13 +16,15 @@ from pratique.sources.files.scan import Index
 from pratique.sources.files.survey import Survey, text_batches
 
 
-def survey_json(handle: int, path: Path, schema: Schema, limits: ReadLimits) -> Survey:
+def survey_json(handle: int, path: Path, schema: Schema, limits: ReadLimits, keys: Sequence[str] = ()) -> Survey:
     """Hash, count and describe a JSON file. SourceError, with the byte offset, where its structure is broken.
+
+    `keys` lead to the array of records.
 
     An element that is damaged inside, or no object, is one malformed record.
     """
     text, index, records = JsonText(handle, limits.record_bytes_max), Index(), 0
-    for element in text.elements():
+    for element in text.elements(keys):
         if records % index.stride == 0:
             index.offsets.append(element.offset)
             index.lines.append(element.line)
@@ -36,7 +37,7 @@ def survey_json(handle: int, path: Path, schema: Schema, limits: ReadLimits) -> 
 
     def rows() -> Iterator[tuple[list[str | None], str | None]]:
         with path.open("rb", buffering=0) as file:
-            for element in JsonText(file.fileno(), limits.record_bytes_max).elements():
+            for element in JsonText(file.fileno(), limits.record_bytes_max).elements(keys):
                 values, problem = parse(element.text)
                 yield [values.get(name) for name in columns], problem
 
@@ -59,8 +60,12 @@ def _numbered(
             f"there are {records:,} records, none of them is number {numbers[-1]:,}",
             hint="the file changed while it was read; run again when nothing writes it",
         )
-    for block, wanted in groupby(numbers, lambda number: (number - 1) // index.stride):
-        text = JsonText(handle, limits.record_bytes_max, index.offsets[block], index.lines[block])
-        elements = enumerate(text.rest(), block * index.stride + 1)
-        for number in wanted:
-            yield number, next(element for at, element in elements if at == number)
+    at, elements = 0, iter(tuple[Element]())  # of the element that was read last, and those behind it
+    for number in numbers:
+        block = (number - 1) // index.stride
+        if at == 0 or block * index.stride > at:
+            at = block * index.stride
+            elements = JsonText(handle, limits.record_bytes_max, index.offsets[block], index.lines[block]).rest()
+        while at < number:
+            at, element = at + 1, next(elements)
+        yield number, element

@@ -12,6 +12,7 @@ from typing import Any, Final, NoReturn
 
 from pratique.errors import SourceError
 from pratique.model import ArrowForm, RawRecord
+from pratique.nesting import array_in
 from pratique.schema import Schema
 from pratique.sources.base import ReadLimits
 from pratique.sources.files.header import expected
@@ -84,18 +85,26 @@ class RecordParser:
     schema: Schema | None
     _names: dict[str, str]
     _own_names: bool
+    _texts: frozenset[str]  # columns of texts in which nothing may be nested
     _scan: Callable[[str, int], tuple[Any, int]]
 
-    def __init__(self, schema: Schema | None) -> None:
-        """Without a schema every key is a column."""
+    def __init__(self, schema: Schema | None, *, nested: bool = False) -> None:
+        """Without a schema every key is a column.
+
+        `nested`: the records stand in documents, and what is nested in them again is no text.
+        """
         self.schema = schema
         fields = [item for item in schema.fields if item.capture is None and item.expression is None] if schema else []
         self._names = {name: item.headers[0] for item in reversed(fields) for name in reversed(item.headers)}
         self._own_names = all(name == column for name, column in self._names.items())
-        decoder = json.JSONDecoder(
-            parse_int=len, parse_float=len, parse_constant=_refuse_constant, object_pairs_hook=_refuse_twins
-        )
-        self._scan = decoder.scan_once  # type: ignore[attr-defined] # typeshed knows neither this nor `scanstring`
+        others = {item.headers[0] for item in fields if item.type.name != "string"}
+        strict = nested or (schema is not None and schema.nested)
+        self._texts = frozenset(self._names.values()) - others if strict else frozenset()
+        self._scan = strict_decoder().scan_once  # type: ignore[attr-defined] # unknown to typeshed, as `scanstring`
+
+    @property
+    def _nested(self) -> tuple[tuple[str, ...], ...]:
+        return self.schema.nested if self.schema is not None else ()
 
     @property
     def _rejects(self) -> bool:
@@ -130,7 +139,7 @@ class RecordParser:
             elif type(value) not in _TEXTS:
                 return None
             column = self._names.get(key) if self.schema else key
-            if column is None and self._rejects:
+            if column is None and (self._rejects or self._nested):
                 return None
             if column in values:
                 return None
@@ -139,7 +148,7 @@ class RecordParser:
         return values
 
     def _object(self, text: str) -> dict[str, str | None]:
-        _refuse_depth(text)
+        refuse_depth(text)
         at = _skip(text, 0)
         if text[at : at + 1] != "{":
             value, end = self._scan(text, at)
@@ -157,6 +166,7 @@ class RecordParser:
                 raise _MalformedError(f"the key {key!r} stands twice")
             seen.add(key)
             value, end = self._scan(text, at)
+            self._refuse_kind(key, value)
             self._put(values, key, _text(text[at:end], value))
             at = _skip(text, end)
             mark = text[at : at + 1]
@@ -166,10 +176,18 @@ class RecordParser:
                 raise _MalformedError(f"not JSON: expected , or }} at character {at + 1}")
             at = _skip(text, at + 1)
 
+    def _refuse_kind(self, key: str, value: Any) -> None:
+        """Refuse what is no array where another table takes one, and what is nested where a text is declared."""
+        for keys in self._nested:
+            if keys[0] == key:
+                _refuse_no_array(value, keys)
+        if isinstance(value, dict | list) and self._names.get(key) in self._texts:
+            raise _MalformedError(f"{key!r} is {_kind(value)} where a text is declared")
+
     def _put(self, values: dict[str, str | None], key: str, value: str | None) -> None:
         column = self._names.get(key) if self.schema else key
         if column is None:
-            if self._rejects:
+            if self._rejects and (key,) not in self._nested:
                 raise _MalformedError(f"unknown field {key!r}")
         elif column in values:
             raise _MalformedError(f"the field {column!r} stands under two of its names")
@@ -181,6 +199,20 @@ class RecordParser:
         if _skip(text, at + 1) != len(text):
             raise _MalformedError(f"not JSON: text after the object at character {at + 2}")
         return values
+
+
+def strict_decoder() -> json.JSONDecoder:
+    """A decoder for the form of a text alone: numbers come as their lengths, keys that stand twice are refused."""
+    return json.JSONDecoder(
+        parse_int=len, parse_float=len, parse_constant=_refuse_constant, object_pairs_hook=_refuse_twins
+    )
+
+
+def _refuse_no_array(value: Any, keys: tuple[str, ...]) -> None:
+    try:
+        array_in({keys[0]: value}, keys)
+    except ValueError as error:
+        raise _MalformedError(str(error)) from error
 
 
 def _skip(text: str, at: int) -> int:
@@ -241,7 +273,8 @@ def _refuse_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _refuse_depth(text: str) -> None:
+def refuse_depth(text: str) -> None:
+    """Raise ValueError for a text that is nested deeper than a parser's stack should be asked to follow."""
     if text.count("[") + text.count("{") <= _DEPTH_MAX:
         return
     depth = 0

@@ -144,6 +144,11 @@ class PathPattern:
             raise SourceError(f"there is no file {self.text!r} in {self.base}", hint=self._near())
         return found
 
+    def captures(self, name: str) -> dict[str, str]:
+        """What the captures are of a file of this name; nothing if the pattern does not name it."""
+        candidate = self._candidate(Path(name), name)
+        return {} if candidate.problem else candidate.captures
+
     def _near(self) -> str:
         folder = self.base.joinpath(*(str(segment) for segment in self._segments[:-1]))
         try:

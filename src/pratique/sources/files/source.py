@@ -99,6 +99,7 @@ class FileSource:
     overrides: tuple[tuple[Mapping[str, str], Dialect], ...] = ()
     limits: ReadLimits = field(default_factory=ReadLimits)
     workspace: Path = field(default_factory=lambda: Path(tempfile.gettempdir()))
+    records: tuple[str, ...] = ()  # keys that lead to the array of records in a JSON file
     folder: Folder | None = None
     _folder: Folder = field(init=False, repr=False)
     _bytes_before: int = field(default=0, init=False, repr=False)
@@ -340,7 +341,7 @@ class FileSource:
         if self.format == "json":
             from pratique.sources.files.json_file import survey_json  # noqa: PLC0415 - a run needs one format
 
-            return lambda handle, path: survey_json(handle, path, self.schema, self.limits)
+            return lambda handle, path: survey_json(handle, path, self.schema, self.limits, self.records)
         from pratique.sources.files.parquet import survey_parquet  # noqa: PLC0415 - it opens DuckDB
 
         return lambda handle, path: survey_parquet(handle, path, self.schema, self.limits)
