@@ -171,6 +171,8 @@ def settings(spec: type[Spec], prefix: str = "") -> Iterator[tuple[str, str, str
             )
             default = "null" if item.default is None else str(item.default)
             yield key, default, shown, WORDS[spec.__name__][name]
+        elif kind == dict[str, str]:
+            yield key, "none", "names and texts", WORDS[spec.__name__][name]
         elif name == "threads":
             yield key, "all cores", "int", WORDS[spec.__name__][name]
 
@@ -195,10 +197,15 @@ def settings_page() -> str:
             "(verify-full, verify-ca, require, prefer, disable; verify-full unless the server is on this machine),",
             "`tls_ca`, `tls_certificate`, `tls_key`, `connect_timeout_seconds` (10),",
             "`statement_timeout_seconds` (3600). REST APIs: `{url: https://…}` with `auth`, `headers`,",
-            "`concurrency` (8), `rate` (10/s), `timeout_seconds` (60, of a request), `connect_timeout_seconds` (10),",
-            "`retry_after_seconds_max` (900), `allowed_origins`, `allowed_networks`, `tls_ca`: see",
-            "[how to](../how-to/read-an-api.md). `alerts.channels.NAME` is `{url: …}`; its words:",
-            "[alerts](alerts.md). `${NAME}` and `${file:PATH}` in a value stand for a secret",
+            "`concurrency` (8), `rate` (such as 10/s), `timeout_seconds` (60, of a request as a whole),",
+            "`connect_timeout_seconds` (10), `retry_after_seconds_max` (900), `allowed_origins`,",
+            "`allowed_networks`, `tls_ca`: see [how to](../how-to/read-an-api.md). Clouds: `{url: s3://…}`, `gs://…`,",
+            "or `az://…` with `endpoint`, `anonymous`, `region`, `profile`, `access_key_id`, `secret_access_key`,",
+            "`session_token` (s3), `service_account` (gs), `account`, `account_key`, `sas_token` (az), `tls: disable`,",
+            "`connect_timeout_seconds` (10), `read_timeout_seconds` (60): see",
+            "[how to](../how-to/read-from-a-cloud.md). Programs: any keys.",
+            "`alerts.channels.NAME` is `{url: …}`; its words: [alerts](alerts.md).",
+            "`${NAME}` and `${file:PATH}` in a value stand for a secret",
             "from the environment (or `.env`), or from a file; what they stand for is printed as `***`.\n",
         ]
     )

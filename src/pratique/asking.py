@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from pratique.apis import ApiInput
 from pratique.config_manager import ConfigManager
 from pratique.databases import Cursor, DatabaseInput
 from pratique.documents import Document, KeyPath
+from pratique.errors import ConfigurationError
+from pratique.inputs import PythonInput
 from pratique.mistakes import Mistake, refuse
 from pratique.model import Disposition
 from pratique.schema import Schema
@@ -22,10 +26,15 @@ _ORDERED: Final = {"integer": "number", "decimal": "number", "date": "moment", "
 _KEYS: Final = frozenset({"string", "integer", "uuid"})  # whose values stand in a path as they stand in a table
 
 
-def asked_of(config: ConfigManager, name: str, spec: SourceSpec, document: Document) -> DatabaseInput | ApiInput | None:
-    """What the source `name` asks of the server that its connection leads to; None where it names none."""
+Asked = DatabaseInput | ApiInput | PythonInput
+
+
+def asked_of(config: ConfigManager, name: str, spec: SourceSpec, document: Document) -> Asked | None:
+    """What the source `name` asks of a program, or of the server of its connection; None where it asks none."""
     at: KeyPath = ("sources", name)
-    if spec.connection is None or spec.type == "files" or spec.type == "python":  # noqa: PLR1714 - mypy follows
+    if spec.type == "python":
+        return _program(config, spec, lambda path: document.where((*at, *path)))
+    if spec.connection is None or spec.type == "files":
         return None
     if spec.type == "api":
         return api_of(config, name, spec, lambda path, key=False: document.place((*at, *path), key))
@@ -34,6 +43,15 @@ def asked_of(config: ConfigManager, name: str, spec: SourceSpec, document: Docum
     found = config.connection(spec.connection, document.where((*at, "connection")))
     there = databases.server(spec.connection, found, spec.type, config.root, _places(config, spec.connection))
     return databases.database_input(name, spec, there, lambda path: document.where((*at, *path)))
+
+
+def _program(config: ConfigManager, spec: SourceSpec, where: Callable[[KeyPath], str]) -> PythonInput | None:
+    from pratique.specs.python_sources import python_input  # noqa: PLC0415 - pydantic
+
+    if spec.use is None:
+        return None
+    given = config.connection(spec.connection, where(("connection",))) if spec.connection else {}
+    return python_input(spec, config.root, given, where)
 
 
 def api_of(config: ConfigManager, name: str, spec: SourceSpec, where: Where) -> ApiInput:
@@ -57,9 +75,7 @@ def _places(config: ConfigManager, connection: str) -> Where:
     return where
 
 
-def check_cursor(
-    name: str, asked: DatabaseInput | ApiInput, schema: Schema, write: Disposition, document: Document
-) -> None:
+def check_cursor(name: str, asked: Asked, schema: Schema, write: Disposition, document: Document) -> None:
     """Refuse a cursor with which rows would be lost or come twice; ConfigurationError."""
     cursor, path = asked.cursor, ("sources", name, "cursor")
     if cursor is None:
@@ -114,3 +130,18 @@ def check_parent(name: str, asked: ApiInput, schema: Schema | None, document: Do
 
 def _refuse(document: Document, path: KeyPath, message: str, hint: str, code: Any = "conflict") -> None:
     refuse([Mistake(document.where(path), message, hint, code)])
+
+
+def filtered(source: str, text: str | None, schema: Schema, document: Document) -> Schema:
+    """The schema with the filter of the source beside its own."""
+    from pratique.schema.compile import check  # noqa: PLC0415 - the SQL parser
+
+    if text is None:
+        return schema
+    both = replace(schema, filter=f"({schema.filter}) AND ({text})" if schema.filter else text)
+    try:
+        check(both)
+    except ConfigurationError as error:
+        where = document.where(("sources", source, "filter"))
+        refuse([Mistake(where, f"sources.{source}.filter: {error.message}", error.hint, "rule")])
+    return both

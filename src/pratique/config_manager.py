@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pratique.documents import KeyPath, folder_of, load_document, read_scalar, shown_path
 from pratique.mistakes import Mistake, Mistakes, refuse
-from pratique.secrets import resolve_secrets, reveal
+from pratique.secrets import remembered, resolve_secrets, reveal
 
 if TYPE_CHECKING:
     from pratique.specs.base import Where
@@ -23,6 +23,7 @@ _DOTENV_LINE: Final = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*
 _QUOTED: Final = re.compile(r"""(["'])(.*?)\1\s*(?:#.*)?""")
 _MISSING: Final = object()
 _UNSERVED: Final = ("retry", "service")
+_SECRET_NAME: Final = re.compile(r"api_key|.*(auth|token|key|secret|password|cookie).*", re.IGNORECASE)
 _FREE: Final = frozenset({"connections", "alerts", *_UNSERVED})  # secrets stay hidden in these
 
 
@@ -152,6 +153,7 @@ class ConfigManager:
             for key in _UNSERVED
             if layers.value.get(key)
         )
+        mistakes.add(_plain_secrets(value, layers))
         if found is None:
             mistakes.refuse()
         else:
@@ -187,6 +189,21 @@ def config_files(root: Path, found: Mistakes) -> dict[str, Path]:
                 continue
             files[path.stem] = path
     return files
+
+
+def _plain_secrets(value: Mapping[str, Any], layers: _Layers) -> Iterator[Mistake]:
+    """Secrets of those who are told that stand in a file as they are; from a variable they are taken, and hidden."""
+    for path in (("monitoring", "openlineage"), ("monitoring", "opentelemetry", "headers")):
+        entries = _walk(value, ".".join(path))
+        for name, text in entries.items() if isinstance(entries, Mapping) else ():
+            if not _SECRET_NAME.fullmatch(name) or not isinstance(text, str):
+                continue
+            place = layers.where((*path, name))
+            if place.startswith(("environment variable ", ".env:")):
+                remembered(text)
+            else:
+                hint = f"write {name}: ${{NAME}}, and set NAME in the environment, or ${{file:PATH}}"
+                yield Mistake(place, f"{'.'.join(path)}.{name}: a secret stands here in plain text", hint, "value")
 
 
 def _everywhere(place: str) -> Where:

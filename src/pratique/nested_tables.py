@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from pratique.documents import Document, KeyPath
+from pratique.inputs import format_of
 from pratique.mistakes import Code, Mistake, Mistakes, refuse
 from pratique.model import Disposition
 from pratique.nesting import DOCUMENT, POSITION, Nest, array_path, parent_field
 from pratique.references import check_captures, check_stored_keys
 from pratique.schema import Schema
-from pratique.suffixes import format_of
 
 if TYPE_CHECKING:
     from pratique.specs.pipeline import SourceSpec, TableSpec

@@ -7,23 +7,23 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, NoReturn, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, TypeVar, cast
 
 from pratique.apis import ApiInput
-from pratique.asking import asked_of, check_cursor, check_parent
+from pratique.asking import asked_of, check_cursor, check_parent, filtered
 from pratique.config_manager import ConfigManager
 from pratique.databases import DatabaseInput
 from pratique.documents import KeyPath
-from pratique.errors import ConfigurationError
+from pratique.inputs import FORMATS, CloudInput, FileFormat, PythonInput, format_of, is_served_later, suffix_of
 from pratique.mistakes import Code, Mistake, Mistakes, refuse
 from pratique.model import LINEAGE_COLUMNS, Disposition
 from pratique.nested_tables import NestedTable, check_tables, documents_table, nested_tables, records_of
 from pratique.nesting import Nest, Unit
 from pratique.references import CAPTURE, SchemaOf, check_captures, check_reference, check_stored_keys, parent_of
 from pratique.schema import Dialect, Schema
-from pratique.suffixes import FORMATS, FileFormat, format_of, is_served_later, suffix_of
 
 if TYPE_CHECKING:
+    from pratique.specs.base import Where
     from pratique.specs.pipeline import SourceSpec
     from pratique.specs.pipeline_files import PipelineFile
 
@@ -52,6 +52,8 @@ class SourcePlan:
     parents: tuple[str, ...]  # sources of this pipeline that must be loaded first
     reference_tables: Mapping[str, str]  # schema that a reference names -> its table
     database: DatabaseInput | None = None
+    python: PythonInput | None = None
+    cloud: CloudInput | None = None
     api: ApiInput | None = None
     records: tuple[str, ...] = ()  # keys that lead to the array of records in a JSON file
     nest: Nest | None = None  # of nested records: where in the documents of another source of this pipeline they are
@@ -62,7 +64,7 @@ class SourcePlan:
         """The word of the language for this kind of source."""
         if self.api:
             return "api"
-        return self.database.server.kind if self.database else "files"
+        return self.database.server.kind if self.database else "python" if self.python else "files"
 
     @property
     def captured(self) -> str:
@@ -164,13 +166,8 @@ class Planner:
     def _connection(self, name: str, path: KeyPath, served: tuple[str, ...]) -> tuple[str, Path]:
         from pratique.specs.connections import local_path  # noqa: PLC0415 - pydantic
 
-        config = self._config
-        connection = config.connection(name, self._document.where(path))
-
-        def where(path: KeyPath, key: bool = False) -> str:  # noqa: FBT001, FBT002 - see specs.base.Where
-            return config.where(("connections", name, *path), key)
-
-        return local_path(connection, served, config.root, where)
+        connection, where = self._named(name, path)
+        return local_path(connection, served, self._config.root, where)
 
     def _destination(self) -> DestinationPlan:
         name = self._spec.destination.connection
@@ -191,12 +188,8 @@ class Planner:
         at: KeyPath = ("sources", name)
         leans_on = (*_WRITING, f"schema {documents.schema.name}")
         nothing: tuple[NestedTable, ...] = ()
-        inside = self._step(
-            at,
-            lambda: nested_tables(name, spec, documents.schema, self._schema, self._document, documents),
-            nothing,
-            *leans_on,
-        )
+        tables = partial(nested_tables, name, spec, documents.schema, self._schema, self._document, documents)
+        inside = self._step(at, tables, nothing, *leans_on)
         schema = replace(documents.schema, nested=tuple(dict.fromkeys(one.nest.keys for one in inside)))
         yield replace(documents, schema=schema, unit=spec.unit or "document")
         for one in inside:
@@ -215,7 +208,7 @@ class Planner:
 
     def _source(self, name: str, spec: SourceSpec) -> SourcePlan | None:
         at: KeyPath = ("sources", name)
-        schema, reads_files = None, spec.type == "files"
+        schema, reads_files, connected = None, spec.type == "files", "connections"
         documents = documents_table(spec)
         reference = spec.schema_ if reads_files else spec.schema_ or name
         if documents is not None:
@@ -223,10 +216,13 @@ class Planner:
         elif reference is not None:
             schema = self._schema(reference, (*at, "schema"))
         self._step(at, lambda: self._complete(name, spec), None)
-        asked = self._step(at, lambda: asked_of(self._config, name, spec, self._document), None, "connections")
+        asked = self._step(at, lambda: asked_of(self._config, name, spec, self._document), None, connected)
         database = asked if isinstance(asked, DatabaseInput) else None
         api = asked if isinstance(asked, ApiInput) else None
-        path = database.name if database else api.name.lstrip("/") if api else spec.path
+        python = asked if isinstance(asked, PythonInput) else None
+        nowhere: tuple[Path, CloudInput | None, str | None] = (self._config.root, None, spec.path)
+        base, cloud, path = self._step(at, lambda: self._files(name, spec), nowhere, connected)
+        path = asked.name.lstrip("/") if asked else path
         captured = "".join(f"{{{place}}}" for place in api.captured) if api else path or ""
         if schema is None or path is None:
             return None
@@ -239,7 +235,7 @@ class Planner:
         self._step(at, lambda: check_stored_keys(name, read, write, merged=merged), None, *leans_on)
         if asked:
             self._step(at, lambda: check_cursor(name, asked, whole, write, self._document), None, *leans_on)
-            read = self._step(at, lambda: self._filtered(name, spec.filter, whole), whole, *leans_on)
+            read = self._step(at, lambda: filtered(name, spec.filter, whole, self._document), whole, *leans_on)
         share = (
             spec.quarantine.max_share,
             self._spec.quarantine.max_share,
@@ -248,7 +244,7 @@ class Planner:
         return SourcePlan(
             name=name,
             path=path,
-            base=self._step(at, lambda: self._base(name, spec, path), self._config.root, "connections"),
+            base=base,
             format=self._step(at, lambda: self._format(name, spec, path), "csv") if reads_files else _GIVEN[bool(api)],
             schema=read,
             table=self._step(at, lambda: self._table(own_table, read.name, (*at, "table")), read.name, *_WRITING),
@@ -260,6 +256,8 @@ class Planner:
             parents=(),
             reference_tables={},
             database=database,
+            python=python,
+            cloud=cloud,
             api=api,
             records=self._step(at, lambda: records_of(name, spec, path, self._document), ()) if reads_files else (),
         )
@@ -267,7 +265,9 @@ class Planner:
     def _complete(self, name: str, spec: SourceSpec) -> None:
         where = self._document.where(("sources", name))
         words: dict[str, object] = {"path": spec.path, "schema": spec.schema_ or spec.tables}
-        if spec.type != "files":
+        if spec.type == "python":
+            words = {"use": spec.use}
+        elif spec.type != "files":
             words = {"connection": spec.connection}
         missing = [
             Mistake(where, f"sources.{name}: {word} is missing", f"add {word}: …", "missing-key")
@@ -276,29 +276,28 @@ class Planner:
         ]
         refuse([*missing, *check_tables(name, spec, self._document, self._spec.destination.table)])
 
-    def _base(self, name: str, spec: SourceSpec, path: str) -> Path:
-        """The folder from which a source's path counts."""
+    def _files(self, name: str, spec: SourceSpec) -> tuple[Path, CloudInput | None, str | None]:
+        """The folder or the bucket from which a source's path counts, and the path there."""
+        from pratique.specs.clouds import cloud_input, cloud_of_path, leads_into_a_cloud  # noqa: PLC0415 - pydantic
+
+        at, root = ("sources", name), self._config.root
         if spec.type != "files":
-            return self._config.root
-        if spec.connection is not None:
-            return self._connection(spec.connection, ("sources", name, "connection"), ("file", "files"))[1]
-        if "://" in path:
-            message = f"sources.{name}: a path of a cloud is not served yet"
-            self._fail(message, ("sources", name, "path"), "served: paths of this machine", "not-served")
-        return self._config.root
+            return root, None, spec.path
+        if spec.connection is None:
+            return root, *cloud_of_path(spec.path, self._document.where((*at, "path")))
+        connection, where = self._named(spec.connection, (*at, "connection"))
+        if leads_into_a_cloud(connection.get("url")):
+            return root, cloud_input(connection, where), spec.path
+        return self._connection(spec.connection, (*at, "connection"), ("file", "files"))[1], None, spec.path
 
-    def _filtered(self, name: str, text: str | None, schema: Schema) -> Schema:
-        """The schema with the filter of the source beside its own."""
-        from pratique.schema.compile import check  # noqa: PLC0415 - the SQL parser
+    def _named(self, name: str, path: KeyPath) -> tuple[dict[str, Any], Where]:
+        """A connection of the settings, and where its values stand."""
+        config = self._config
 
-        if text is None:
-            return schema
-        both = replace(schema, filter=f"({schema.filter}) AND ({text})" if schema.filter else text)
-        try:
-            check(both)
-        except ConfigurationError as error:
-            self._fail(f"sources.{name}.filter: {error.message}", ("sources", name, "filter"), error.hint, "rule")
-        return both
+        def where(path: KeyPath, key: bool = False) -> str:  # noqa: FBT001, FBT002 - see specs.base.Where
+            return config.where(("connections", name, *path), key)
+
+        return config.connection(name, self._document.where(path)), where
 
     def _format(self, name: str, spec: SourceSpec, path: str) -> FileFormat:
         if is_served_later(path):
@@ -307,13 +306,13 @@ class Planner:
             self._fail(message, ("sources", name, "path"), f"served: {served}", "not-served")
         if spec.format is not None:
             return spec.format
-        told = format_of(path)
-        if told is None:
+        found = format_of(path)
+        if found is None:
             message = f"sources.{name}: the path does not say which format its files have"
             self._fail(
                 message, ("sources", name, "path"), "add format: csv, jsonl, json, excel or parquet", "missing-key"
             )
-        return told
+        return found
 
     def _table(self, written: str | None, schema: str, path: KeyPath) -> str:
         """The table of a source: its own, the destination's, or the schema's name; under `dataset` if there is one."""

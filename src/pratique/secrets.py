@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote, quote_plus, unquote
 
 from pratique.errors import ConfigurationError
 from pratique.mistakes import Mistakes, mistakes_of
@@ -54,13 +57,19 @@ def reveal(value: Any) -> Any:
 # Every value that a reference of this process stood for: whatever an error of a driver or of the system quotes, it is
 # hidden before anybody reads it.
 _resolved: set[str] = set()
+_longest_first: list[str] = []  # the same, as they are looked for
 _HIDDEN_CHARACTERS_MIN: Final = 4  # Limit: a shorter value protects nothing, and hiding it would garble every message
+_ENCODED_CHARACTERS_MIN: Final = 8  # Limit: a shorter piece of base64 stands in other text by chance
 
 
 def hide_secrets(value: Any) -> Any:
-    """`value` (text, or texts in lists and mappings) with what references stood for as `***`: for all that is told."""
+    """`value` (text, or texts in lists and mappings) with what references stood for as `***`: for all that is told.
+
+    As it is, and as others write it: percent-encoded (in URLs), escaped (in JSON), and in base64 (in headers), wherever
+    in the encoded text it begins.
+    """
     if isinstance(value, str):
-        for text in sorted(_resolved, key=len, reverse=True):
+        for text in _longest_first:
             value = value.replace(text, "***")
         return value
     if isinstance(value, Mapping):
@@ -107,9 +116,23 @@ def resolve_secrets(
 
 def remembered(text: str) -> str:
     """`text`, hidden from here on in everything that is told: it is a secret."""
-    if len(text) >= _HIDDEN_CHARACTERS_MIN:
-        _resolved.add(text)
+    if len(text) >= _HIDDEN_CHARACTERS_MIN and text not in _resolved:
+        _resolved.update((text, *_written_otherwise(text)))
+        _longest_first[:] = sorted(_resolved, key=len, reverse=True)
     return text
+
+
+def _written_otherwise(text: str) -> Iterator[str]:
+    """How a secret is written where it cannot stand as it is."""
+    forms = (quote(text), quote(text, safe=""), quote_plus(text), unquote(text), json.dumps(text)[1:-1])
+    yield from (form for form in forms if len(form) >= _HIDDEN_CHARACTERS_MIN)
+    data = text.encode("utf-8", "surrogateescape")
+    for before in range(3):  # bytes of a group of three that are not its own, as in `user:secret`
+        encoded = base64.b64encode(bytes(before) + data).decode().rstrip("=")
+        whole = len(encoded) - ((before + len(data)) % 3 > 0)  # the last character depends on what follows
+        own = encoded[(0, 2, 3)[before] : whole]
+        if len(own) >= _ENCODED_CHARACTERS_MIN:
+            yield from (own, own.replace("+", "-").replace("/", "_"))
 
 
 def _resolve(reference: str, environ: Mapping[str, str], root: Path, where: str) -> str:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from project import make_project, pratique
 from prometheus_client.parser import text_string_to_metric_families
@@ -191,6 +193,27 @@ def test_a_run_that_was_killed_is_measured_by_the_next(root: Path) -> None:
     assert sum(printed["pratique_runs_total"].values()) == 3
 
 
+def test_four_processes_at_once_lose_no_number(root: Path) -> None:
+    """Four pipelines run three times each, side by side: the totals are the sums, the history has every run."""
+    text = (root / "pipelines" / "users.yaml").read_text().replace("write: append", "write: append, table: TABLE")
+    for number in range(4):
+        connection = f'connections:\n  warehouse: {{url: "duckdb://out{number}.duckdb"}}\n'
+        (root / "config" / f"env{number}.yaml").write_text(connection)
+        (root / "pipelines" / f"side{number}.yaml").write_text(text.replace("TABLE", f"users{number}"))
+
+    def runs(number: int) -> list[int]:
+        words = ("run", f"side{number}", "--env", f"env{number}", "--quiet")
+        return [pratique(root, *words).returncode for _ in range(3)]
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(runs, range(4))) == [[0, 0, 0]] * 4
+    printed = families(pratique(root, "metrics", "--format", "prometheus").stdout)
+    assert sum(printed["pratique_runs_total"].values()) == 12
+    assert sum(printed["pratique_rows_total"].values()) == 4 * 5
+    assert sum(printed["pratique_run_duration_seconds_count"].values()) == 12
+    assert len(json.loads(pratique(root, "metrics").stdout)["history"]) == 12
+
+
 def test_health_from_python(root: Path) -> None:
     """Healthy, degraded or unhealthy by the thresholds of the environment; an issue says what, how far, and what to do."""
     (root / "config" / "prod.yaml").write_text(
@@ -244,6 +267,46 @@ def test_health_from_the_command_line(root: Path) -> None:
     assert pratique(root, "health").returncode == 0
     assert pratique(root, "health", "--strict").returncode == 1
     assert json.loads(pratique(root, "health", "--json").stdout)["status"] == "warn"
+
+
+_CHECK = {
+    "type": "object",
+    "properties": {
+        **{key: {"type": "string"} for key in ("componentId", "componentType", "observedUnit", "output")},
+        "status": {"enum": ["pass", "warn", "fail"]},
+        "time": {"type": "string", "format": "date-time"},
+        "observedValue": True,
+        "affectedEndpoints": {"type": "array", "items": {"type": "string"}},
+        "links": {"type": "object"},
+        "issues": {"type": "array"},  # further members are allowed by the draft; this one is ours
+    },
+    "additionalProperties": False,
+}
+HEALTH_DRAFT = {  # draft-inadarei-api-health-check-06, sections 3 and 4, which has no schema of its own
+    "type": "object",
+    "required": ["status"],
+    "properties": {
+        "status": {"enum": ["pass", "warn", "fail"]},
+        **{key: {"type": "string"} for key in ("version", "releaseId", "output", "serviceId", "description")},
+        "notes": {"type": "array", "items": {"type": "string"}},
+        "links": {"type": "object"},
+        "checks": {
+            "type": "object",
+            "propertyNames": {"pattern": "^[^:]+(:[^:]+)?$"},
+            "additionalProperties": {"type": "array", "items": _CHECK, "minItems": 1},
+        },
+    },
+    "additionalProperties": False,
+}
+
+
+def test_the_health_document_has_the_form_of_its_draft(root: Path) -> None:
+    """Healthy, degraded or unhealthy: every member is one of the draft's, with its type; `output` only where it is bad."""
+    for pipeline in ("users", "lost"):
+        pratique(root, "run", pipeline)
+        document = json.loads(pratique(root, "health", pipeline, "--json").stdout)
+        jsonschema.validate(document, HEALTH_DRAFT, format_checker=jsonschema.FormatChecker())
+        assert ("output" in document) == (document["status"] != "pass")
 
 
 def test_a_run_in_full(root: Path) -> None:

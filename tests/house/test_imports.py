@@ -22,6 +22,8 @@ DRIVERS = [
     "pymysql",
     "stamina",
     "aiohttp",
+    "opentelemetry",
+    "requests",
 ]
 CHEAP = [
     "pratique",
@@ -32,6 +34,7 @@ CHEAP = [
     "pratique.schema",
     "pratique.monitoring",
     "pratique.measures",
+    "pratique.monitoring.sending",
 ]
 
 

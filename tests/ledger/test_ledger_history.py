@@ -54,13 +54,13 @@ def test_counters_add_up_and_gauges_are_replaced(ledger: Ledger) -> None:
 def test_a_run_counts_once(ledger: Ledger) -> None:
     """Measured twice, or never begun: nothing more is counted."""
     report = ended(ledger)
-    assert [item.run_id for item in ledger.unmeasured()] == [report.run_id]
+    assert [item.run_id for item in ledger.unmeasured("shop")] == [report.run_id]
     ledger.measure(report, [LOADED])
     ledger.measure(report, [LOADED])
     ledger.measure(replace(report, run_id="0" * 32), [LOADED])
     assert [item.value for item in ledger.totals()] == [7]
     assert len(ledger.history()) == 1
-    assert ledger.unmeasured() == []
+    assert ledger.unmeasured("shop") == []
 
 
 def test_old_points_become_one_a_day_with_exact_percentiles(ledger: Ledger) -> None:
@@ -111,4 +111,4 @@ def test_a_ledger_of_the_first_form_keeps_its_runs_and_learns_to_measure(tmp_pat
     old.close()
     with open_ledger(path) as ledger:  # type: ignore[attr-defined]
         assert ledger.runs() == [report]
-        assert ledger.unmeasured() == [report]
+        assert ledger.unmeasured("shop") == [report]

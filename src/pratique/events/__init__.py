@@ -20,9 +20,11 @@ from pratique.events.run import (
     ObserversFailed,
     RunFinished,
     RunReconciled,
+    RunRecovered,
     RunStarted,
     events_of,
     seconds_of,
+    untold,
 )
 from pratique.events.source import (
     ErrorRaised,
@@ -61,6 +63,7 @@ __all__ = [
     "RowsStaged",
     "RunFinished",
     "RunReconciled",
+    "RunRecovered",
     "RunStarted",
     "SourceEvent",
     "SourceFailed",
@@ -72,4 +75,5 @@ __all__ = [
     "events_of",
     "level_of",
     "seconds_of",
+    "untold",
 ]

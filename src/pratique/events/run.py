@@ -69,6 +69,16 @@ class RunReconciled(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecovered(Event):
+    """An earlier run that was killed before it could tell how it ended is told of now, by the report on the ledger."""
+
+    level: ClassVar[Level] = "debug"
+    action: ClassVar[str] = "run.recover"
+
+    report: RunReport
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ObserversFailed(Event):
     """Somebody who listens could not take so many events of this run; the run itself is whole."""
 
@@ -76,10 +86,11 @@ class ObserversFailed(Event):
     action: ClassVar[str] = "observer.fail"
 
     failures: int
+    reasons: tuple[str, ...] = ()
 
     def message(self) -> str:
-        """How many."""
-        return f"{self.failures:,} events could not be told to everybody who listens; the run is whole"
+        """How many, and why as far as it is known."""
+        return "; ".join((f"{untold(self.failures)}; the run is whole", *self.reasons))
 
     def measurements(self) -> Iterator[Measurement]:
         """How many."""
@@ -127,6 +138,11 @@ class RunFinished(Event):
         newest = [at for source in report.sources if (at := _moment(source.newest)) is not None]
         if newest:
             yield Measurement(NEWEST_RECORD, max(newest), (self.pipeline,))
+
+
+def untold(failures: int) -> str:
+    """So many events were not told to somebody."""
+    return f"{failures:,} event{'s' if failures != 1 else ''} could not be told to everybody who listens"
 
 
 def events_of(report: RunReport) -> Iterator[Event]:

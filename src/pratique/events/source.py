@@ -31,7 +31,7 @@ from pratique.measures import (
     VERDICTS,
     Measurement,
 )
-from pratique.model import Account, Problem, Segment, SourceReport, Written
+from pratique.model import Account, Problem, RuleTally, Segment, SetVerdict, SourceReport, Written
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +117,8 @@ class RowsStaged(SourceEvent):
     skipped: Mapping[str, int] = field(default_factory=dict)
     warnings: int = 0
     quality: float | None = None
+    rules: tuple[RuleTally, ...] = ()
+    sets: tuple[SetVerdict, ...] = ()
     seconds: float = 0.0
 
     def message(self) -> str:

@@ -17,13 +17,14 @@ from pratique.destinations.base import Destination
 from pratique.engines import open_engine
 from pratique.engines.base import Engine
 from pratique.errors import InterruptedRunError, PratiqueError, stack_trace
-from pratique.events import Emit, ErrorRaised, Event, ObserversFailed, RunFinished, RunStarted
+from pratique.events import Emit, ErrorRaised, Event, RunFinished, RunStarted, untold
 from pratique.ingestion.alerting import Alerting, Clock, alert_of_error
 from pratique.ingestion.story import Gate, PipelineRun, ask_gate, now, problem_of
 from pratique.ingestion.telling import Telling
 from pratique.ledger import open_ledger
 from pratique.ledger.base import Ledger
 from pratique.model import Problem, RunOutcome, RunReport, SourceReport
+from pratique.monitoring.outward import tellers
 from pratique.planning import Pipeline
 from pratique.project import Project
 from pratique.quarantine import Quarantine
@@ -106,9 +107,11 @@ def _run(
         lock_timeout_seconds=limits.lock_timeout_seconds,
         name=pipeline.destination.name,
     )
-    with closing(open_ledger(state / "ledger.sqlite")) as ledger, ExitStack() as around:
+    with closing(open_ledger(state / "ledger.sqlite")) as ledger, closing(telling), ExitStack() as around:
         around.enter_context(telling.alerting(alerting(ledger) if alerting else None))
         textfile = settings.monitoring.textfile
+        if not dry_run:
+            telling.join(tellers(project.config, pipeline, state, lambda: (telling.totals(ledger), ledger.first())))
         return run_planned(
             pipeline,
             destination,
@@ -154,7 +157,7 @@ def run_planned(
             destination,
             _engine(limits, folder, destination),
             Quarantine(state / "quarantine", ledger),
-            _read_limits(limits),
+            read_limits(limits),
             folder,
             state / "landed",
             telling.bus.emit,
@@ -164,18 +167,18 @@ def run_planned(
             asked,
         )
         report = _told_run(run, strict=strict)
-        if telling.bus.failures:
-            run.tell(ObserversFailed, failures=telling.bus.failures)
-            untold = f"{telling.bus.failures:,} events could not be told to everybody who listens"
-            report = replace(report, notices=(*report.notices, untold))
         if handle:
             handle.finish(report)
-            telling.remember(ledger, textfile)
-        run.tell(RunFinished, report=report)
+        finished = RunFinished(pipeline=pipeline.name, run_id=run.run_id, report=report)
+        failures, reasons = telling.ended(finished, ledger if handle else None, textfile)
+        if failures:
+            report = replace(report, notices=(*report.notices, "; ".join((untold(failures), *reasons))))
+            if handle:
+                handle.finish(report)
         return report
 
 
-def _read_limits(limits: LimitsSpec) -> ReadLimits:
+def read_limits(limits: LimitsSpec) -> ReadLimits:
     """What one input may cost."""
     return ReadLimits(
         record_bytes_max=limits.record_bytes_max,

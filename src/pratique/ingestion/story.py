@@ -65,7 +65,7 @@ from pratique.quarantine import Quarantine, held_records, masked_causes
 from pratique.schema import Schema
 from pratique.schema.gate import gate
 from pratique.secrets import hide_secrets
-from pratique.sources import ReadLimits, land_together, open_source
+from pratique.sources import ReadLimits, land_together, planned_source
 from pratique.sources.base import Source
 from pratique.sources.nested import nested
 
@@ -225,20 +225,10 @@ class PipelineRun:
             self.unlanded = error
 
     def _open(self, plan: SourcePlan) -> Source:
-        return open_source(
-            plan.name,
-            path=plan.path,
-            base=plan.base,
-            format=plan.format,
-            schema=plan.schema,
-            disposition=plan.write,
-            on_new_version=plan.on_new_version,
-            overrides=plan.overrides,
-            limits=self.limits,
-            workspace=self.workspace,
-            database=plan.database,
-            records=plan.records,
-            api=plan.api,
+        return planned_source(
+            plan,
+            self.limits,
+            self.workspace,
             landing=self.landing / self.pipeline.name / plan.name if self.handle else None,
             values=lambda: parent_values(self.destination, plan),
         )
@@ -389,6 +379,8 @@ class PipelineRun:
             quarantined=tally.quarantined,
             skipped=tally.skipped,
             quality=tally.quality()[0],
+            rules=tally.rules,
+            sets=tally.sets,
             seconds=_since(began),
         )
 

@@ -138,11 +138,12 @@ class SqliteLedger:
         known = (self._as_known(report_from_json(text)) for (text,) in rows)
         return [report for report in known if report.outcome == "running"]
 
-    def unmeasured(self) -> list[RunReport]:
+    def unmeasured(self, pipeline: str) -> list[RunReport]:
         """See `Ledger.unmeasured`."""
         rows = self._read(
-            "SELECT report FROM runs WHERE measured = 0 AND outcome <> 'running' ORDER BY started_at LIMIT ?",
-            (_UNMEASURED_MAX,),
+            "SELECT report FROM runs WHERE measured = 0 AND outcome <> 'running' AND pipeline = ?"
+            " ORDER BY started_at LIMIT ?",
+            (pipeline, _UNMEASURED_MAX),
         )
         return [report_from_json(text) for (text,) in rows]
 
@@ -164,6 +165,11 @@ class SqliteLedger:
             (pipeline, environment),
         )
         return stamp(datetime.fromisoformat(report_from_json(rows[0][0]).ended_at)) if rows else ""
+
+    def first(self) -> RunReport | None:
+        """See `Ledger.first`."""
+        rows = self._read("SELECT report FROM runs ORDER BY started_at, run_id LIMIT 1", ())
+        return report_from_json(rows[0][0]) if rows else None
 
     def measure(self, report: RunReport, samples: Iterable[Sample]) -> None:
         """See `Ledger.measure`."""

@@ -13,14 +13,18 @@ from pratique.measures import BUCKETS, BUILD, METRICS, Metric, Sample
 PROMETHEUS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
+def own_version() -> str:
+    """The version that is at work."""
+    try:
+        return version("pratique")
+    except PackageNotFoundError:
+        return "source tree"
+
+
 def build_sample() -> Sample:
     """Which version is at work; an image says its revision in `PRATIQUE_REVISION`."""
-    try:
-        own = version("pratique")
-    except PackageNotFoundError:
-        own = "source tree"
     revision = os.environ.get("PRATIQUE_REVISION", "unknown")
-    return Sample(BUILD.name, (own, revision, platform.python_version()), "", 1, adds=False)
+    return Sample(BUILD.name, (own_version(), revision, platform.python_version()), "", 1, adds=False)
 
 
 def prometheus_text(samples: Iterable[Sample]) -> str:

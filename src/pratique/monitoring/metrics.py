@@ -7,8 +7,8 @@ import os
 import random
 import threading
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -294,6 +294,16 @@ class MetricsCollector:
             return write_whole(Path(path), prometheus_text(self.samples()))
         document = {"exported_at": _now(), **self.get_metrics(), "metrics": described(self.samples())}
         return write_whole(Path(path), json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+
+
+def merged(totals: Iterable[Sample], samples: Iterable[Sample]) -> list[Sample]:
+    """Totals with further samples on top, as the ledger adds them: sums grow, gauges are the newest."""
+    found = {(item.name, item.attributes, item.part): item for item in totals}
+    for item in samples:
+        key = (item.name, item.attributes, item.part)
+        before = found[key].value if item.adds and key in found else 0
+        found[key] = replace(item, value=before + item.value)
+    return list(found.values())
 
 
 def write_whole(path: Path, text: str) -> Path:

@@ -10,6 +10,7 @@ from pydantic import Field, StringConstraints
 from pratique.specs.alerts import AlertsSpec
 from pratique.specs.base import Free, Name, Share, Spec
 
+HttpUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^/\s]+[^\s]*$")]
 Size = Annotated[str, StringConstraints(pattern=r"^[0-9]+(\.[0-9]+)? ?([KMGT]i?B|B)$")]
 
 
@@ -86,11 +87,32 @@ class ThresholdsSpec(Spec):
     unhealthy: UnhealthySpec = UnhealthySpec()
 
 
+class OpenTelemetrySpec(Spec):
+    """Where runs are told as traces and metrics over OTLP (HTTP, protobuf)."""
+
+    endpoint: HttpUrl | None = None
+    headers: dict[str, str] = Field(default_factory=dict)
+    timeout_seconds: float = Field(5, gt=0, le=60)
+
+
+class OpenLineageSpec(Spec):
+    """Where runs are told as OpenLineage events: a file, a server, or both."""
+
+    file: str | None = None
+    url: HttpUrl | None = None
+    endpoint: str = "api/v1/lineage"
+    api_key: str | None = None
+    namespace: str | None = None
+    timeout_seconds: float = Field(5, gt=0, le=60)
+
+
 class MonitoringSpec(Spec):
-    """What is healthy, and where the numbers of each run are written for Prometheus."""
+    """What is healthy, and to whom the numbers of each run are told."""
 
     thresholds: ThresholdsSpec = ThresholdsSpec()
     textfile: str | None = None
+    opentelemetry: OpenTelemetrySpec = OpenTelemetrySpec()
+    openlineage: OpenLineageSpec = OpenLineageSpec()
 
 
 class SettingsSpec(Spec):

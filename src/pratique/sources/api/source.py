@@ -75,19 +75,16 @@ class ApiSource:
             self._reading.close()
         span, cursor = self._cursor(since)
         known = next((item for item in reversed(since.known) if item.name == self.input.name), None)
-        told: tuple[str, ...] = ()
         reading = self._begin(span, known, resume=True)
+        resumed = reading.resumed
         try:
             notices = self._walk(reading, cursor)
         except SourceError as error:
-            reading.close()
-            if not _outdated(error, resumed=reading.resumed):
+            if not _outdated(error, resumed=resumed):
                 raise
-            reading = self._begin(span, known, resume=False)
-            told = (f"{self.name}: the API no longer knew where the last run ended: all was asked again",)
-            notices = self._walk(reading, cursor)
-        notices, resumed = told + notices, reading.resumed
-        reading.finish()
+            reading, resumed = self._begin(span, known, resume=False), False
+            told = f"{self.name}: the API no longer knew where the last run ended: all was asked again"
+            notices = (told, *self._walk(reading, cursor))
         self._reading = reading
         return self._described(reading, span, known, notices, more=resumed and span is not None)
 
@@ -107,8 +104,16 @@ class ApiSource:
         """Land what is not there yet; what people should know of it."""
         if reading.complete:
             return ()
-        with gauge.measuring(lambda: Amount("rows", reading.records, 0)):
-            return tuple(f"{self.name}: {notice}" for notice in run(walk_of(self.input, reading, self.limits, cursor)))
+        try:
+            with gauge.measuring(lambda: Amount("rows", reading.records, 0)):
+                notices = run(walk_of(self.input, reading, self.limits, cursor))
+            reading.finish()
+        except BaseException as error:
+            reading.close()
+            if isinstance(error, SourceError) and error.facts.get("useless"):
+                reading.remove()
+            raise
+        return tuple(f"{self.name}: {notice}" for notice in notices)
 
     def _described(
         self,
