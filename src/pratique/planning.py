@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, TypeVar, cast
 
+from pratique import nested_tables as nested
 from pratique.apis import ApiInput
 from pratique.asking import asked_of, check_cursor, check_parent, filtered
 from pratique.config_manager import ConfigManager
@@ -17,7 +18,6 @@ from pratique.documents import KeyPath
 from pratique.inputs import FORMATS, CloudInput, FileFormat, PythonInput, format_of, is_served_later, suffix_of
 from pratique.mistakes import Code, Mistake, Mistakes, refuse
 from pratique.model import LINEAGE_COLUMNS, Disposition
-from pratique.nested_tables import NestedTable, check_tables, documents_table, nested_tables, records_of
 from pratique.nesting import Nest, Unit
 from pratique.references import CAPTURE, SchemaOf, check_captures, check_reference, check_stored_keys, parent_of
 from pratique.schema import Dialect, Schema
@@ -187,11 +187,10 @@ class Planner:
             return
         at: KeyPath = ("sources", name)
         leans_on = (*_WRITING, f"schema {documents.schema.name}")
-        nothing: tuple[NestedTable, ...] = ()
-        tables = partial(nested_tables, name, spec, documents.schema, self._schema, self._document, documents)
+        nothing: tuple[nested.NestedTable, ...] = ()
+        tables = partial(nested.nested_tables, name, spec, documents.schema, self._schema, self._document, documents)
         inside = self._step(at, tables, nothing, *leans_on)
-        schema = replace(documents.schema, nested=tuple(dict.fromkeys(one.nest.keys for one in inside)))
-        yield replace(documents, schema=schema, unit=spec.unit or "document")
+        yield replace(documents, schema=nested.documents_schema(documents.schema, inside), unit=spec.unit or "document")
         for one in inside:
             path: KeyPath = (*at, "tables", one.table)
             table = self._step(path, partial(self._table, one.table, one.schema.name, path), one.table, *_WRITING)
@@ -209,7 +208,7 @@ class Planner:
     def _source(self, name: str, spec: SourceSpec) -> SourcePlan | None:
         at: KeyPath = ("sources", name)
         schema, reads_files, connected = None, spec.type == "files", "connections"
-        documents = documents_table(spec)
+        documents = nested.documents_table(spec)
         reference = spec.schema_ if reads_files else spec.schema_ or name
         if documents is not None:
             schema = self._schema(documents[1], (*at, "tables", documents[0], "schema"))
@@ -259,7 +258,9 @@ class Planner:
             python=python,
             cloud=cloud,
             api=api,
-            records=self._step(at, lambda: records_of(name, spec, path, self._document), ()) if reads_files else (),
+            records=self._step(at, lambda: nested.records_of(name, spec, path, self._document), ())
+            if reads_files
+            else (),
         )
 
     def _complete(self, name: str, spec: SourceSpec) -> None:
@@ -274,7 +275,7 @@ class Planner:
             for word, value in words.items()
             if value is None
         ]
-        refuse([*missing, *check_tables(name, spec, self._document, self._spec.destination.table)])
+        refuse([*missing, *nested.check_tables(name, spec, self._document, self._spec.destination.table)])
 
     def _files(self, name: str, spec: SourceSpec) -> tuple[Path, CloudInput | None, str | None]:
         """The folder or the bucket from which a source's path counts, and the path there."""
