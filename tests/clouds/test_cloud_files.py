@@ -266,6 +266,31 @@ def test_without_credentials_it_is_told_what_to_set(lake: Lake) -> None:
         assert "Unable to locate credentials" in " ".join(done.stdout.split())
 
 
+@pytest.mark.parametrize("way", ["variables", "profile"])
+def test_the_environment_says_who_we_are_and_where(lake: Lake, way: str) -> None:
+    """A path that names its bucket itself needs no connection: keys and address come by variables, or by a profile."""
+    lake.owner.put_object(Bucket=lake.bucket, Key="in/a.csv", Body=b"id\n7\n")  # for nobody but its owner
+    lake.project("*.csv")
+    pipeline = lake.root / "pipelines" / "p.json"
+    text = pipeline.read_text().replace(
+        '"connection": "there", "path": "*.csv"', f'"path": "s3://{lake.bucket}/in/*.csv"'
+    )
+    pipeline.write_text(text)
+    environ = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
+    environ |= {"AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{lake.proxy.port}", "AWS_EC2_METADATA_DISABLED": "true"}
+    if way == "variables":
+        environ |= {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "canary-env-9", "AWS_REGION": "us-east-1"}
+    else:
+        (lake.root / "credentials").write_text("[lake]\naws_access_key_id = x\naws_secret_access_key = canary-env-9\n")
+        environ |= {"AWS_SHARED_CREDENTIALS_FILE": str(lake.root / "credentials"), "AWS_PROFILE": "lake"}
+        environ |= {"AWS_REGION": "us-east-1"}
+    command = [sys.executable, "-m", "pratique", "run", "p", "--project", str(lake.root)]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert lake.rows() == [7]
+    assert "canary-env-9" not in done.stdout + done.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

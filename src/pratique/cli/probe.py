@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,7 +12,9 @@ import click
 from pratique.cli.candidates import source_names
 from pratique.cli.console import Console, json_option, project_options, to_json
 from pratique.cli.text import coloured, hanging, left, shown, table
+from pratique.destinations import open_destination
 from pratique.errors import ConfigurationError
+from pratique.ingestion.parents import parent_values
 from pratique.ingestion.run import read_limits
 from pratique.planning import SourcePlan
 from pratique.project import Project
@@ -49,9 +51,10 @@ def probe(*, sources: tuple[str, ...], environment: str | None, root: Path | Non
     console = Console.choose(color)
     project = Project(root, environment)
     failed = False
+    limits = read_limits(project.config.settings.limits)
     for pipeline, plan in _named(project, sources):
         with tempfile.TemporaryDirectory(prefix="pratique-probe-") as folder:
-            found = planned_source(plan, read_limits(project.config.settings.limits), Path(folder)).probe()
+            found = planned_source(plan, limits, Path(folder), values=_parents(project, pipeline, plan)).probe()
         failed = failed or not found.reachable
         records = [_shown_record(plan, record) for record in found.records]
         if as_json:
@@ -83,6 +86,12 @@ def _named(project: Project, wanted: tuple[str, ...]) -> list[tuple[str, SourceP
             "this project has no source", where=str(project.root / "pipelines"), hint="write pipelines/NAME.yaml"
         )
     return [(pipeline, plan) for (pipeline, _), plan in found.items()]
+
+
+def _parents(project: Project, pipeline: str, plan: SourcePlan) -> Callable[[], list[tuple[str, ...]]]:
+    """What stands in the path of a child, out of its parent's table."""
+    there = project.pipeline(pipeline).destination
+    return lambda: parent_values(open_destination(there.type, there.path, name=there.name), plan)
 
 
 def _every(project: Project) -> Iterator[tuple[tuple[str, str], SourcePlan]]:

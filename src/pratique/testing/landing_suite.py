@@ -5,6 +5,7 @@ Sources that a pipeline names inherit `SourceSuite`, which asks for all of this 
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -230,7 +231,7 @@ class LandingSuite:
 
     @staticmethod
     def _opened(place: Place, folder: Path, limits: ReadLimits | None = None) -> Source:
-        return place.open(SCHEMA, limits or ReadLimits(), _made(folder / "workspace"))
+        return place.open(SCHEMA, limits or ReadLimits(), Path(tempfile.mkdtemp("-workspace", dir=_made(folder))))
 
     def _described(self, place: Place, folder: Path) -> list[FileVersion]:
         return [file.version for file in self._opened(place, folder).land(Position()).files]

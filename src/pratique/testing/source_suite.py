@@ -144,7 +144,10 @@ class SourceSuite(LandingSuite):
         assert place.loaded() == records(1, 1_000)
 
     def test_a_killed_run_is_taken_up(self, place: SourcePlace) -> None:
-        """Killed between any two steps, while records come: the next run loads what is missing, once."""
+        """Killed between any two steps, while records come: the next run loads what is missing, once.
+
+        What came after the kill may wait for the run after it, where a source goes on with what it had landed.
+        """
         place.put(records(1, 50))
         assert place.run().exit_code == 0
         for number, failpoint in enumerate(_FAILPOINTS, 1):
@@ -152,6 +155,8 @@ class SourceSuite(LandingSuite):
             killed = place.command("run", _PIPELINE, failpoint=failpoint)
             assert killed.returncode == _KILLED, (failpoint, killed.stdout + killed.stderr)
             place.put(records(50 * number + 26, 25))
+            assert place.run().exit_code == 0
+            assert place.loaded()[: 50 * number + 25] == records(1, 50 * number + 25), failpoint
             assert place.run().exit_code == 0
             assert place.loaded() == records(1, 50 * number + 50), failpoint
 

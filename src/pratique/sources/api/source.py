@@ -23,7 +23,7 @@ from pratique.schema.binding import reader_of
 from pratique.sources.api.cursor import before, key_of
 from pratique.sources.api.pages import PageReader, counted
 from pratique.sources.api.reading import Page, Reading
-from pratique.sources.base import Probe, ReadLimits
+from pratique.sources.base import SHOWN_RECORDS, Probe, ReadLimits
 
 # Limit: a batch is cut before it has so many records, or so many bytes of pages.
 BATCH_RECORDS: Final = 8192
@@ -51,7 +51,7 @@ class ApiSource:
     _reading: Reading | None = field(default=None, init=False, repr=False)
 
     def probe(self) -> Probe:
-        """Ask for the first page and count its records; nothing is kept."""
+        """Ask for the first page and look at its first records; nothing is kept."""
         values = self.values()[:1]
         try:
             answer = run(
@@ -61,8 +61,11 @@ class ApiSource:
             )
             found = counted(answer.body, self.input.records)
         except SourceError as error:
-            return Probe(False, error.message)
-        return Probe(True, f"{self.input.path} of {self.input.server.origin} answers with {found.records} records")
+            return Probe.of(error, "permissions")
+        page = self.input.records.records(json.loads(answer.body, parse_float=str))
+        records = tuple(item for item in page[:SHOWN_RECORDS] if isinstance(item, dict))
+        told = f"{self.input.path} of {self.input.server.origin} answers with {found.records} records"
+        return Probe(True, told, records)
 
     def land(self, since: Position) -> Landed:
         """Land every page that is new since `since`, and describe them.
