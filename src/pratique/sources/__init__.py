@@ -95,20 +95,8 @@ def open_source(
         from pratique.sources.clouds.folder import CloudFolder  # noqa: PLC0415 - loads what talks to a cloud
 
         folder = CloudFolder(cloud, path, limits, workspace)
-    return FileSource(
-        name=name,
-        path=path,
-        base=base,
-        format=format,
-        schema=schema,
-        disposition=disposition,
-        on_new_version=on_new_version,
-        overrides=overrides,
-        limits=limits,
-        workspace=workspace,
-        folder=folder,
-        records=records,
-    )
+    found = (name, path, base, format, schema, disposition, on_new_version, overrides)
+    return FileSource(*found, limits=limits, workspace=workspace, records=records, folder=folder)
 
 
 def land_together(sources: Sequence[tuple[Source, Position]]) -> None:
