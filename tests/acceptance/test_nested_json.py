@@ -301,3 +301,15 @@ def test_records_that_mean_nothing_are_refused(tmp_path: Path, words: dict[str, 
     done = pratique(tmp_path, "run", "orders")
     assert done.returncode == 2
     assert message in " ".join(done.stderr.replace("\n", " ").split())
+
+
+def test_what_people_look_at_beforehand_names_the_source_once(tmp_path: Path) -> None:
+    """`probe` shows documents, and `config show` what is written: a table of nested records is no source of its own."""
+    shop = Nested(tmp_path)
+    shop.give("a.json", order(1, 1))
+    probed = pratique(tmp_path, "probe", "orders")
+    assert probed.returncode == 0
+    assert "ann" in probed.stdout
+    shown = pratique(tmp_path, "config", "show", "orders")
+    assert "order_id: parent.id" in shown.stdout
+    assert "orders.line" not in probed.stdout + shown.stdout
