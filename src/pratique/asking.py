@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from pratique.apis import ApiInput
 from pratique.config_manager import ConfigManager
 from pratique.databases import Cursor, DatabaseInput
 from pratique.documents import Document, KeyPath
+from pratique.errors import ConfigurationError
 from pratique.inputs import PythonInput
 from pratique.mistakes import Mistake, refuse
 from pratique.model import Disposition
@@ -39,7 +41,7 @@ def asked_of(config: ConfigManager, name: str, spec: SourceSpec, document: Docum
     from pratique.specs import databases  # noqa: PLC0415 - pydantic
 
     found = config.connection(spec.connection, document.where((*at, "connection")))
-    there = databases.server(spec.connection, found, spec.type, config.root, places_of(config, spec.connection))
+    there = databases.server(spec.connection, found, spec.type, config.root, _places(config, spec.connection))
     return databases.database_input(name, spec, there, lambda path: document.where((*at, *path)))
 
 
@@ -58,14 +60,13 @@ def api_of(config: ConfigManager, name: str, spec: SourceSpec, where: Where) -> 
 
     connection = spec.connection or ""
     found = config.connection(connection, where(("connection",)))
-    server = api_server(connection, found, config.root, places_of(config, connection))
+    server = api_server(connection, found, config.root, _places(config, connection))
     params = config.resolved(spec.params, lambda path: where(("params", *path)))
     body = config.resolved(spec.body, lambda path: where(("body", *path)))
     return api_input(name, spec, server, params, body, where)
 
 
-def places_of(config: ConfigManager, connection: str) -> Where:
-    """Where the values of a connection stand."""
+def _places(config: ConfigManager, connection: str) -> Where:
     place: KeyPath = ("connections", connection)
 
     def where(path: KeyPath, key: bool = False) -> str:  # noqa: FBT001, FBT002 - see specs.base.Where
@@ -129,3 +130,18 @@ def check_parent(name: str, asked: ApiInput, schema: Schema | None, document: Do
 
 def _refuse(document: Document, path: KeyPath, message: str, hint: str, code: Any = "conflict") -> None:
     refuse([Mistake(document.where(path), message, hint, code)])
+
+
+def filtered(source: str, text: str | None, schema: Schema, document: Document) -> Schema:
+    """The schema with the filter of the source beside its own."""
+    from pratique.schema.compile import check  # noqa: PLC0415 - the SQL parser
+
+    if text is None:
+        return schema
+    both = replace(schema, filter=f"({schema.filter}) AND ({text})" if schema.filter else text)
+    try:
+        check(both)
+    except ConfigurationError as error:
+        where = document.where(("sources", source, "filter"))
+        refuse([Mistake(where, f"sources.{source}.filter: {error.message}", error.hint, "rule")])
+    return both

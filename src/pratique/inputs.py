@@ -5,11 +5,42 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pratique.databases import Cursor
 
+FileFormat = Literal["csv", "jsonl", "json", "excel", "parquet"]
 CloudKind = Literal["s3", "gs", "az"]
+
+FORMATS: Final[Mapping[str, FileFormat]] = {
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".txt": "csv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "json",
+    ".xlsx": "excel",
+    ".xlsm": "excel",
+    ".parquet": "parquet",
+}
+_LATER_SUFFIXES: Final = frozenset({".xz", ".xls", ".xlsb", ".ods"})
+_PACKINGS: Final = frozenset({".gz", ".zst", ".bz2", ".zip"})
+
+
+def format_of(path: str) -> FileFormat | None:
+    """The format that the suffix of a path says, perhaps under that of a packing; None if it says none."""
+    return FORMATS.get(suffix_of(path))
+
+
+def is_served_later(path: str) -> bool:
+    """Whether the suffix of a path says a format or a packing that is not read yet."""
+    return suffix_of(path) in _LATER_SUFFIXES
+
+
+def suffix_of(path: str) -> str:
+    """The suffix that says the format: of `orders.csv.gz` it is `.csv`."""
+    suffix = Path(path).suffix.lower()
+    return Path(path).with_suffix("").suffix.lower() if suffix in _PACKINGS else suffix
 
 
 @dataclass(frozen=True, slots=True)

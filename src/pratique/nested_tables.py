@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from pratique.documents import Document, KeyPath
+from pratique.inputs import format_of
 from pratique.mistakes import Code, Mistake, Mistakes, refuse
 from pratique.model import Disposition
 from pratique.nesting import DOCUMENT, POSITION, Nest, array_path, parent_field
 from pratique.references import check_captures, check_stored_keys
 from pratique.schema import Schema
-from pratique.suffixes import format_of
 
 if TYPE_CHECKING:
     from pratique.specs.pipeline import SourceSpec, TableSpec
@@ -86,6 +86,15 @@ def records_of(name: str, spec: SourceSpec, path: str, document: Document) -> tu
         message, hint = f'sources.{name}: records: "{spec.records}" is not understood', f"write {error}, as data[*]"
         refuse([Mistake(document.where(at), message, hint, "value")])
         raise
+
+
+def documents_schema(schema: Schema, inside: tuple[NestedTable, ...]) -> Schema:
+    """The schema of documents that hold the records of these tables, and what is sensitive in those."""
+    from pratique.schema.rules import sensitive  # noqa: PLC0415 - the SQL parser
+
+    fields = [one.schema.field(name) for one in inside for name in sensitive(one.schema)]
+    hidden = frozenset(name for field in fields for name in (field.name, *field.headers))
+    return replace(schema, nested=tuple(dict.fromkeys(one.nest.keys for one in inside)), hidden=hidden)
 
 
 def nested_tables(
@@ -171,6 +180,9 @@ class _Told:
             elif wanted is not None:
                 theirs = self._column(documents, wanted, (*path, name), key=False)
                 parents |= {column: theirs} if column and theirs else {}
+                if column and theirs and documents.field(wanted).sensitive and not schema.field(name).sensitive:
+                    hint = f"add sensitive: true to {name} in {schema.path}"
+                    self._tell((*path, name), f"{name} takes over {wanted}, which is sensitive", hint)
             elif text != POSITION:
                 hint = "write parent.FIELD, with a field of the document, or position"
                 self._tell((*path, name), f'add: "{text}" is not understood', hint, "value")

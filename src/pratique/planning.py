@@ -7,24 +7,23 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, NoReturn, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, TypeVar, cast
 
+from pratique import nested_tables as nested
 from pratique.apis import ApiInput
-from pratique.asking import asked_of, check_cursor, check_parent, places_of
+from pratique.asking import asked_of, check_cursor, check_parent, filtered
 from pratique.config_manager import ConfigManager
 from pratique.databases import DatabaseInput
 from pratique.documents import KeyPath
-from pratique.errors import ConfigurationError
-from pratique.inputs import CloudInput, PythonInput
+from pratique.inputs import FORMATS, CloudInput, FileFormat, PythonInput, format_of, is_served_later, suffix_of
 from pratique.mistakes import Code, Mistake, Mistakes, refuse
 from pratique.model import LINEAGE_COLUMNS, Disposition
-from pratique.nested_tables import NestedTable, check_tables, documents_table, nested_tables, records_of
 from pratique.nesting import Nest, Unit
 from pratique.references import CAPTURE, SchemaOf, check_captures, check_reference, check_stored_keys, parent_of
 from pratique.schema import Dialect, Schema
-from pratique.suffixes import FORMATS, FileFormat, format_of, is_served_later, suffix_of
 
 if TYPE_CHECKING:
+    from pratique.specs.base import Where
     from pratique.specs.pipeline import SourceSpec
     from pratique.specs.pipeline_files import PipelineFile
 
@@ -167,7 +166,7 @@ class Planner:
     def _connection(self, name: str, path: KeyPath, served: tuple[str, ...]) -> tuple[str, Path]:
         from pratique.specs.connections import local_path  # noqa: PLC0415 - pydantic
 
-        connection, where = self._config.connection(name, self._document.where(path)), places_of(self._config, name)
+        connection, where = self._named(name, path)
         return local_path(connection, served, self._config.root, where)
 
     def _destination(self) -> DestinationPlan:
@@ -188,15 +187,10 @@ class Planner:
             return
         at: KeyPath = ("sources", name)
         leans_on = (*_WRITING, f"schema {documents.schema.name}")
-        nothing: tuple[NestedTable, ...] = ()
-        inside = self._step(
-            at,
-            lambda: nested_tables(name, spec, documents.schema, self._schema, self._document, documents),
-            nothing,
-            *leans_on,
-        )
-        schema = replace(documents.schema, nested=tuple(dict.fromkeys(one.nest.keys for one in inside)))
-        yield replace(documents, schema=schema, unit=spec.unit or "document")
+        nothing: tuple[nested.NestedTable, ...] = ()
+        tables = partial(nested.nested_tables, name, spec, documents.schema, self._schema, self._document, documents)
+        inside = self._step(at, tables, nothing, *leans_on)
+        yield replace(documents, schema=nested.documents_schema(documents.schema, inside), unit=spec.unit or "document")
         for one in inside:
             path: KeyPath = (*at, "tables", one.table)
             table = self._step(path, partial(self._table, one.table, one.schema.name, path), one.table, *_WRITING)
@@ -214,7 +208,7 @@ class Planner:
     def _source(self, name: str, spec: SourceSpec) -> SourcePlan | None:
         at: KeyPath = ("sources", name)
         schema, reads_files, connected = None, spec.type == "files", "connections"
-        documents = documents_table(spec)
+        documents = nested.documents_table(spec)
         reference = spec.schema_ if reads_files else spec.schema_ or name
         if documents is not None:
             schema = self._schema(documents[1], (*at, "tables", documents[0], "schema"))
@@ -240,7 +234,7 @@ class Planner:
         self._step(at, lambda: check_stored_keys(name, read, write, merged=merged), None, *leans_on)
         if asked:
             self._step(at, lambda: check_cursor(name, asked, whole, write, self._document), None, *leans_on)
-            read = self._step(at, lambda: self._filtered(name, spec.filter, whole), whole, *leans_on)
+            read = self._step(at, lambda: filtered(name, spec.filter, whole, self._document), whole, *leans_on)
         share = (
             spec.quarantine.max_share,
             self._spec.quarantine.max_share,
@@ -264,22 +258,24 @@ class Planner:
             python=python,
             cloud=cloud,
             api=api,
-            records=self._step(at, lambda: records_of(name, spec, path, self._document), ()) if reads_files else (),
+            records=self._step(at, lambda: nested.records_of(name, spec, path, self._document), ())
+            if reads_files
+            else (),
         )
 
     def _complete(self, name: str, spec: SourceSpec) -> None:
         where = self._document.where(("sources", name))
-        words: dict[str, object] = {"connection": spec.connection}
-        if spec.type == "files":
-            words = {"path": spec.path, "schema": spec.schema_ or spec.tables}
-        elif spec.type == "python":
+        words: dict[str, object] = {"path": spec.path, "schema": spec.schema_ or spec.tables}
+        if spec.type == "python":
             words = {"use": spec.use}
+        elif spec.type != "files":
+            words = {"connection": spec.connection}
         missing = [
             Mistake(where, f"sources.{name}: {word} is missing", f"add {word}: …", "missing-key")
             for word, value in words.items()
             if value is None
         ]
-        refuse([*missing, *check_tables(name, spec, self._document, self._spec.destination.table)])
+        refuse([*missing, *nested.check_tables(name, spec, self._document, self._spec.destination.table)])
 
     def _files(self, name: str, spec: SourceSpec) -> tuple[Path, CloudInput | None, str | None]:
         """The folder or the bucket from which a source's path counts, and the path there."""
@@ -290,23 +286,19 @@ class Planner:
             return root, None, spec.path
         if spec.connection is None:
             return root, *cloud_of_path(spec.path, self._document.where((*at, "path")))
-        connection = self._config.connection(spec.connection, self._document.where((*at, "connection")))
+        connection, where = self._named(spec.connection, (*at, "connection"))
         if leads_into_a_cloud(connection.get("url")):
-            return root, cloud_input(connection, places_of(self._config, spec.connection)), spec.path
+            return root, cloud_input(connection, where), spec.path
         return self._connection(spec.connection, (*at, "connection"), ("file", "files"))[1], None, spec.path
 
-    def _filtered(self, name: str, text: str | None, schema: Schema) -> Schema:
-        """The schema with the filter of the source beside its own."""
-        from pratique.schema.compile import check  # noqa: PLC0415 - the SQL parser
+    def _named(self, name: str, path: KeyPath) -> tuple[dict[str, Any], Where]:
+        """A connection of the settings, and where its values stand."""
+        config = self._config
 
-        if text is None:
-            return schema
-        both = replace(schema, filter=f"({schema.filter}) AND ({text})" if schema.filter else text)
-        try:
-            check(both)
-        except ConfigurationError as error:
-            self._fail(f"sources.{name}.filter: {error.message}", ("sources", name, "filter"), error.hint, "rule")
-        return both
+        def where(path: KeyPath, key: bool = False) -> str:  # noqa: FBT001, FBT002 - see specs.base.Where
+            return config.where(("connections", name, *path), key)
+
+        return config.connection(name, self._document.where(path)), where
 
     def _format(self, name: str, spec: SourceSpec, path: str) -> FileFormat:
         if is_served_later(path):
@@ -315,12 +307,13 @@ class Planner:
             self._fail(message, ("sources", name, "path"), f"served: {served}", "not-served")
         if spec.format is not None:
             return spec.format
-        told = format_of(path)
-        if told is None:
+        found = format_of(path)
+        if found is None:
             message = f"sources.{name}: the path does not say which format its files have"
-            hint = "add format: csv, jsonl, json, excel or parquet"
-            self._fail(message, ("sources", name, "path"), hint, "missing-key")
-        return told
+            self._fail(
+                message, ("sources", name, "path"), "add format: csv, jsonl, json, excel or parquet", "missing-key"
+            )
+        return found
 
     def _table(self, written: str | None, schema: str, path: KeyPath) -> str:
         """The table of a source: its own, the destination's, or the schema's name; under `dataset` if there is one."""
@@ -342,8 +335,12 @@ class Planner:
     def _dataset(self, text: str) -> str:
         name = text.replace("{env}", self._config.environment)
         if "{" in name or "}" in name:
-            message = "destination.dataset: only {env} can stand in braces"
-            self._fail(message, ("destination", "dataset"), 'such as "shop_{env}"', "value")
+            self._fail(
+                "destination.dataset: only {env} can stand in braces",
+                ("destination", "dataset"),
+                'such as "shop_{env}"',
+                "value",
+            )
         return name
 
     def _keep(self, name: str, spec: SourceSpec, schema: Schema, write: Disposition) -> str | None:
@@ -367,8 +364,13 @@ class Planner:
             from pratique.specs.base import nearest  # noqa: PLC0415 - pydantic
 
             hint = nearest(match[1], [field.name for field in schema.fields], "fields")
-            message = f'keep names "{match[1]}", which is no field of schema {schema.name}'
-            self._fail(message, path, hint, "unknown-name", match[1])
+            self._fail(
+                f'keep names "{match[1]}", which is no field of schema {schema.name}',
+                path,
+                hint,
+                "unknown-name",
+                match[1],
+            )
         return match[1]
 
     def _merges_elsewhere(self) -> bool:

@@ -127,6 +127,19 @@ def test_a_held_record_stands_where_it_stands_in_the_file(tmp_path: Path) -> Non
     assert item["values"] == {"sku": "b", "pieces": "0", "order_id": "1", "line_no": "2"}
 
 
+def test_what_is_sensitive_in_a_record_is_masked_in_its_document(tmp_path: Path) -> None:
+    """The text of a held document holds its records: nobody sees there what is masked in their own table."""
+    shop = Nested(tmp_path, line=LINE.replace("sku: {required: true}", "sku: {required: true, sensitive: true}"))
+    shop.give("a.json", order(1, 0), order(2, 1, customer=None), order(3, 1))
+    assert shop.run().exit_code == 0
+    assert any("s2-1" in item["raw"] for item in shop.held())
+    seen = pratique(tmp_path, "quarantine", "list").stdout
+    seen += "".join(pratique(tmp_path, "quarantine", "show", item["id"]).stdout for item in shop.held())
+    assert "customer.required" in seen
+    assert "s1-1" not in seen
+    assert "s2-1" not in seen
+
+
 def test_documents_deeper_down_packed_and_many(tmp_path: Path) -> None:
     """A path of several keys leads to the array; packed files are read, and many documents stay in order."""
     pipeline = PIPELINE.replace("lines[*]", "body.items[*]")
@@ -288,3 +301,15 @@ def test_records_that_mean_nothing_are_refused(tmp_path: Path, words: dict[str, 
     done = pratique(tmp_path, "run", "orders")
     assert done.returncode == 2
     assert message in " ".join(done.stderr.replace("\n", " ").split())
+
+
+def test_what_people_look_at_beforehand_names_the_source_once(tmp_path: Path) -> None:
+    """`probe` shows documents, and `config show` what is written: a table of nested records is no source of its own."""
+    shop = Nested(tmp_path)
+    shop.give("a.json", order(1, 1))
+    probed = pratique(tmp_path, "probe", "orders")
+    assert probed.returncode == 0
+    assert "ann" in probed.stdout
+    shown = pratique(tmp_path, "config", "show", "orders")
+    assert "order_id: parent.id" in shown.stdout
+    assert "orders.line" not in probed.stdout + shown.stdout

@@ -67,6 +67,7 @@ def test_a_mistake_in_the_tables_is_told(folder, tables: str, message: str) -> N
         ({"more": "    table: order\n"}, "table stands beside tables"),
         ({"path": "{day}.csv"}, "csv files are not nested"),
         ({"destination": "connection: w, table: x"}, "destination.table names one table for 2 tables"),
+        ({"order": ORDER.replace("{id: integer,", "{id: {type: integer, sensitive: true},")}, "order_id takes over id, which is sensitive"),
         ({"path": "x.json"}, "schema order takes day from path.day, which the path does not name"),
         ({"line": LINE + "references: {order_id: nothing.id}\n"}, 'there is no schema "nothing"'),
         ({"line": LINE.replace("sku: {}", "sku: {from: _document}")}, "line has a column _document"),

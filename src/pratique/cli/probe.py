@@ -73,7 +73,7 @@ def _named(project: Project, wanted: tuple[str, ...]) -> list[tuple[str, SourceP
     for text in wanted or names:
         pipeline, dot, source = text.partition(".")
         if dot or pipeline in names:
-            plans = {(pipeline, plan.name): plan for plan in project.pipeline(pipeline).sources}
+            plans = {(pipeline, plan.name): plan for plan in _read(project, pipeline)}
             meant = {key: plan for key, plan in plans.items() if not dot or key[1] == source}
         else:
             plans = dict(_every(project))
@@ -98,7 +98,12 @@ def _parents(project: Project, pipeline: str, plan: SourcePlan) -> Callable[[], 
 
 def _every(project: Project) -> Iterator[tuple[tuple[str, str], SourcePlan]]:
     for pipeline in project.pipeline_names():
-        yield from (((pipeline, plan.name), plan) for plan in project.pipeline(pipeline).sources)
+        yield from (((pipeline, plan.name), plan) for plan in _read(project, pipeline))
+
+
+def _read(project: Project, pipeline: str) -> tuple[SourcePlan, ...]:
+    """The sources of a pipeline that are read by themselves: nested records come with their documents."""
+    return tuple(plan for plan in project.pipeline(pipeline).sources if plan.nest is None)
 
 
 def _shown_record(plan: SourcePlan, record: Any) -> dict[str, Any]:

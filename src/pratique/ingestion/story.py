@@ -379,6 +379,8 @@ class PipelineRun:
             quarantined=tally.quarantined,
             skipped=tally.skipped,
             quality=tally.quality()[0],
+            rules=tally.rules,
+            sets=tally.sets,
             seconds=_since(began),
         )
 

@@ -262,4 +262,4 @@ def _concerned(cause: Cause, schema: Schema, hidden: frozenset[str]) -> frozense
 
 def _sensitive(schema: Schema) -> frozenset[str]:
     fields = [schema.field(name) for name in sensitive(schema)]
-    return frozenset(name for field in fields for name in (field.name, *field.headers))
+    return schema.hidden.union(name for field in fields for name in (field.name, *field.headers))

@@ -150,6 +150,7 @@ class Schema:
     checks: tuple[Check, ...] = ()
     references: tuple[Reference, ...] = ()
     nested: tuple[tuple[str, ...], ...] = ()  # where in its JSON records arrays stand that other tables take
+    hidden: frozenset[str] = frozenset()  # what is sensitive in those arrays
     description: str = ""
     path: str = ""
     document: Document | None = field(default=None, repr=False, compare=False)  # where it was read from, for places

@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pratique.apis import ApiInput
 from pratique.databases import DatabaseInput
@@ -14,9 +13,6 @@ from pratique.model import Disposition, Position
 from pratique.planning import SourcePlan
 from pratique.schema import Dialect, Schema
 from pratique.sources.base import Probe, ReadLimits, Source
-
-if TYPE_CHECKING:
-    from pratique.sources.files.folder import Folder
 
 __all__ = ["Probe", "ReadLimits", "Source", "land_together", "open_source", "planned_source"]
 
@@ -44,8 +40,8 @@ def planned_source(
         database=plan.database,
         python=plan.python,
         cloud=plan.cloud,
-        api=plan.api,
         records=plan.records,
+        api=plan.api,
         landing=landing,
         values=values,
     )
@@ -94,26 +90,13 @@ def open_source(
         return PythonSource(name, schema, python, disposition, limits, workspace)
     from pratique.sources.files.source import FileSource  # noqa: PLC0415 - whoever only names a source reads no file
 
-    return FileSource(
-        name=name,
-        path=path,
-        base=base,
-        format=format,
-        schema=schema,
-        disposition=disposition,
-        on_new_version=on_new_version,
-        overrides=overrides,
-        limits=limits,
-        workspace=workspace,
-        folder=_folder(cloud, path, limits, workspace) if cloud else None,
-        records=records,
-    )
+    folder = None
+    if cloud is not None:
+        from pratique.sources.clouds.folder import CloudFolder  # noqa: PLC0415 - loads what talks to a cloud
 
-
-def _folder(cloud: CloudInput, path: str, limits: ReadLimits, workspace: Path) -> Folder:
-    from pratique.sources.clouds.folder import CloudFolder  # noqa: PLC0415 - loads what talks to a cloud
-
-    return CloudFolder(cloud, path, limits, workspace)
+        folder = CloudFolder(cloud, path, limits, workspace)
+    found = (name, path, base, format, schema, disposition, on_new_version, overrides)
+    return FileSource(*found, limits=limits, workspace=workspace, records=records, folder=folder)
 
 
 def land_together(sources: Sequence[tuple[Source, Position]]) -> None:

@@ -29,7 +29,7 @@ STRANGE_WORDS: Final[dict[str, frozenset[str]]] = {
     "files": _DATABASE_WORDS | _API_WORDS | _PROGRAM_WORDS | {"cursor", "filter"},
     "api": _FILE_WORDS | _DATABASE_WORDS | _PROGRAM_WORDS,
     "python": _FILE_WORDS | _DATABASE_WORDS | _API_WORDS | _JSON_WORDS,
-    **dict.fromkeys(DATABASE_TYPES, _FILE_WORDS | _API_WORDS | _JSON_WORDS | _PROGRAM_WORDS),
+    **dict.fromkeys(DATABASE_TYPES, _FILE_WORDS | _API_WORDS | _PROGRAM_WORDS | _JSON_WORDS),
 }
 DESTINATION_WORDS: Final = frozenset({"delete", "children"})
 
@@ -77,6 +77,14 @@ class CursorSpec(Spec):
     lookback: Annotated[Any, BeforeValidator(_lookback, json_schema_input_type=str | int)] = None
 
 
+class TableSpec(Spec):
+    """One of the tables into which nested records go; without `unnest` that of the documents themselves."""
+
+    schema_: Text | None = Field(None, alias="schema")
+    unnest: Text | None = None
+    add: dict[str, Text] = Field(default_factory=dict)
+
+
 def _parameter(value: Any) -> Any:
     """One value, or a list of them: the parameter is then sent several times."""
     values = value if isinstance(value, list) else [value]
@@ -87,14 +95,6 @@ def _parameter(value: Any) -> Any:
 
 _One = str | int | float | bool
 Parameter = Annotated[Any, BeforeValidator(_parameter, json_schema_input_type=_One | list[_One])]
-
-
-class TableSpec(Spec):
-    """One of the tables into which nested records go; without `unnest` that of the documents themselves."""
-
-    schema_: Text | None = Field(None, alias="schema")
-    unnest: Text | None = None
-    add: dict[str, Text] = Field(default_factory=dict)
 
 
 def _paginate(value: Any) -> Any:

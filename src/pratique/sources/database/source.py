@@ -136,6 +136,20 @@ class DatabaseSource:
         return span, window, tuple(_notices(self.name, column, found, moved=end != last))
 
 
+def land_together(sources: Sequence[tuple[DatabaseSource, Position]]) -> None:
+    """Land all sources of one database out of one snapshot; the next `land` of each gives what was landed here.
+
+    Raises as `land` does; nothing is landed then.
+    """
+
+    def landed() -> None:
+        with sources[0][0]._database.snapshot() as snapshot:  # noqa: SLF001 - of this module
+            for source, since in sources:
+                source._ahead = source._land_in(snapshot.beside(source.input), since)  # noqa: SLF001
+
+    retried(landed)
+
+
 class _EnoughError(Exception):
     """As many rows were given as a person looks at."""
 
@@ -149,20 +163,6 @@ def _first(lines: list[bytes]) -> Callable[[bytes], None]:
             raise _EnoughError
 
     return write
-
-
-def land_together(sources: Sequence[tuple[DatabaseSource, Position]]) -> None:
-    """Land all sources of one database out of one snapshot; the next `land` of each gives what was landed here.
-
-    Raises as `land` does; nothing is landed then.
-    """
-
-    def landed() -> None:
-        with sources[0][0]._database.snapshot() as snapshot:  # noqa: SLF001 - of this module
-            for source, since in sources:
-                source._ahead = source._land_in(snapshot.beside(source.input), since)  # noqa: SLF001
-
-    retried(landed)
 
 
 class MisfitError(SourceError):
