@@ -21,9 +21,10 @@ COPY src src
 RUN tools/bin/python -m hatchling build --target wheel \
  && tools/bin/python -m pip --python /opt/pratique/bin/python install --quiet --no-compile --no-deps --no-index dist/*.whl
 COPY docker/slim.py docker/
-# Byte code that never looks at a file's time: the root file system may be read-only, and two builds are equal.
+# Byte code that never looks at a file's time: the root file system may be read-only, and two builds are equal. By one
+# process, with one seed: what is shared inside a file of byte code depends on what was compiled before it.
 RUN python docker/slim.py /opt/pratique \
- && /opt/pratique/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/pratique/lib
+ && PYTHONHASHSEED=0 /opt/pratique/bin/python -m compileall -q -j 1 --invalidation-mode unchecked-hash /opt/pratique/lib
 
 FROM ${PYTHON}
 ARG VERSION=0.1.0
