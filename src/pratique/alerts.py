@@ -83,10 +83,11 @@ class Alert:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One thing to tell one channel, as a CloudEvent. The same id twice is the same message."""
+    """One thing to tell one channel of an environment, as a CloudEvent. The same id twice is the same message."""
 
     message_id: str
     alert_id: str
+    environment: str
     channel: str
     event: Mapping[str, Any]
 

@@ -91,7 +91,7 @@ def origin(url: str) -> str:
     """Scheme, host and port of a URL in one form: what credentials are bound to. ValueError if it has none."""
     parts = urlsplit(url)
     port = parts.port or _DEFAULT_PORTS.get(parts.scheme)
-    if not parts.hostname or port is None:
+    if not parts.hostname or port is None or parts.scheme not in _DEFAULT_PORTS:
         raise ValueError("it is no URL of http or https")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname.lower()
     return f"{parts.scheme}://{host}:{port}"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from pratique.apis import ApiInput
 from pratique.config_manager import ConfigManager
 from pratique.databases import Cursor, DatabaseInput
 from pratique.documents import Document, KeyPath
+from pratique.inputs import PythonInput
 from pratique.mistakes import Mistake, refuse
 from pratique.model import Disposition
 from pratique.schema import Schema
@@ -22,10 +24,15 @@ _ORDERED: Final = {"integer": "number", "decimal": "number", "date": "moment", "
 _KEYS: Final = frozenset({"string", "integer", "uuid"})  # whose values stand in a path as they stand in a table
 
 
-def asked_of(config: ConfigManager, name: str, spec: SourceSpec, document: Document) -> DatabaseInput | ApiInput | None:
-    """What the source `name` asks of the server that its connection leads to; None where it names none."""
+Asked = DatabaseInput | ApiInput | PythonInput
+
+
+def asked_of(config: ConfigManager, name: str, spec: SourceSpec, document: Document) -> Asked | None:
+    """What the source `name` asks of a program, or of the server of its connection; None where it asks none."""
     at: KeyPath = ("sources", name)
-    if spec.connection is None or spec.type == "files" or spec.type == "python":  # noqa: PLR1714 - mypy follows
+    if spec.type == "python":
+        return _program(config, spec, lambda path: document.where((*at, *path)))
+    if spec.connection is None or spec.type == "files":
         return None
     if spec.type == "api":
         return api_of(config, name, spec, lambda path, key=False: document.place((*at, *path), key))
@@ -34,6 +41,15 @@ def asked_of(config: ConfigManager, name: str, spec: SourceSpec, document: Docum
     found = config.connection(spec.connection, document.where((*at, "connection")))
     there = databases.server(spec.connection, found, spec.type, config.root, _places(config, spec.connection))
     return databases.database_input(name, spec, there, lambda path: document.where((*at, *path)))
+
+
+def _program(config: ConfigManager, spec: SourceSpec, where: Callable[[KeyPath], str]) -> PythonInput | None:
+    from pratique.specs.python_sources import python_input  # noqa: PLC0415 - pydantic
+
+    if spec.use is None:
+        return None
+    given = config.connection(spec.connection, where(("connection",))) if spec.connection else {}
+    return python_input(spec, config.root, given, where)
 
 
 def api_of(config: ConfigManager, name: str, spec: SourceSpec, where: Where) -> ApiInput:
@@ -57,9 +73,7 @@ def _places(config: ConfigManager, connection: str) -> Where:
     return where
 
 
-def check_cursor(
-    name: str, asked: DatabaseInput | ApiInput, schema: Schema, write: Disposition, document: Document
-) -> None:
+def check_cursor(name: str, asked: Asked, schema: Schema, write: Disposition, document: Document) -> None:
     """Refuse a cursor with which rows would be lost or come twice; ConfigurationError."""
     cursor, path = asked.cursor, ("sources", name, "cursor")
     if cursor is None:

@@ -36,6 +36,7 @@ class FileVersion:
     name: str
     sha256: str
     size: int
+    tag: str = field(default="", compare=False)  # what a cloud calls this version
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, NoReturn, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, TypeVar, cast
 
 from pratique.apis import ApiInput
 from pratique.asking import asked_of, check_cursor, check_parent
@@ -14,31 +14,18 @@ from pratique.config_manager import ConfigManager
 from pratique.databases import DatabaseInput
 from pratique.documents import KeyPath
 from pratique.errors import ConfigurationError
+from pratique.inputs import FORMATS, CloudInput, FileFormat, PythonInput, is_served_later, suffix_of
 from pratique.mistakes import Code, Mistake, Mistakes, refuse
 from pratique.model import LINEAGE_COLUMNS, Disposition
 from pratique.references import SchemaOf, check_reference, parent_of
 from pratique.schema import Dialect, Schema
 
 if TYPE_CHECKING:
+    from pratique.specs.base import Where
     from pratique.specs.pipeline import SourceSpec
     from pratique.specs.pipeline_files import PipelineFile
 
 OnNewVersion = Literal["replace", "merge", "append", "refuse"]
-FileFormat = Literal["csv", "jsonl", "json", "excel", "parquet"]
-
-_FORMATS: Final[Mapping[str, FileFormat]] = {
-    ".csv": "csv",
-    ".tsv": "csv",
-    ".txt": "csv",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".json": "json",
-    ".xlsx": "excel",
-    ".xlsm": "excel",
-    ".parquet": "parquet",
-}
-_LATER_SUFFIXES: Final = frozenset({".xz", ".xls", ".xlsb", ".ods"})
-_PACKINGS: Final = frozenset({".gz", ".zst", ".bz2", ".zip"})
 CAPTURE: Final = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)(?::[^{}]*)?\}")
 _TABLE: Final = re.compile(r"\w[\w-]*(\.\w[\w-]*)?")
 _LATEST: Final = re.compile(r"latest\(\s*([^()]+?)\s*\)")
@@ -64,6 +51,8 @@ class SourcePlan:
     parents: tuple[str, ...]  # sources of this pipeline that must be loaded first
     reference_tables: Mapping[str, str]  # schema that a reference names -> its table
     database: DatabaseInput | None = None
+    python: PythonInput | None = None
+    cloud: CloudInput | None = None
     api: ApiInput | None = None
 
     @property
@@ -71,7 +60,7 @@ class SourcePlan:
         """The word of the language for this kind of source."""
         if self.api:
             return "api"
-        return self.database.server.kind if self.database else "files"
+        return self.database.server.kind if self.database else "python" if self.python else "files"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,21 +87,6 @@ class Pipeline:
 
 
 _T = TypeVar("_T")
-
-
-def format_of(path: str) -> FileFormat | None:
-    """The format that the suffix of a path says, perhaps under that of a packing; None if it says none."""
-    return _FORMATS.get(_suffix(path))
-
-
-def is_served_later(path: str) -> bool:
-    """Whether the suffix of a path says a format or a packing that is not read yet."""
-    return _suffix(path) in _LATER_SUFFIXES
-
-
-def _suffix(path: str) -> str:
-    suffix = Path(path).suffix.lower()
-    return Path(path).with_suffix("").suffix.lower() if suffix in _PACKINGS else suffix  # `orders.csv.gz` is CSV
 
 
 class Planner:
@@ -176,13 +150,8 @@ class Planner:
     def _connection(self, name: str, path: KeyPath, served: tuple[str, ...]) -> tuple[str, Path]:
         from pratique.specs.connections import local_path  # noqa: PLC0415 - pydantic
 
-        config = self._config
-        connection = config.connection(name, self._document.where(path))
-
-        def where(path: KeyPath, key: bool = False) -> str:  # noqa: FBT001, FBT002 - see specs.base.Where
-            return config.where(("connections", name, *path), key)
-
-        return local_path(connection, served, config.root, where)
+        connection, where = self._named(name, path)
+        return local_path(connection, served, self._config.root, where)
 
     def _destination(self) -> DestinationPlan:
         name = self._spec.destination.connection
@@ -196,7 +165,7 @@ class Planner:
 
     def _source(self, name: str, spec: SourceSpec) -> SourcePlan | None:
         at: KeyPath = ("sources", name)
-        schema, reads_files = None, spec.type == "files"
+        schema, reads_files, connected = None, spec.type == "files", "connections"
         reference = spec.schema_ if reads_files else spec.schema_ or name
         if reference is not None:
             own = Mistakes()
@@ -204,10 +173,13 @@ class Planner:
             self._found.add(own)
             self._unsound |= {schema.name} if schema and own.errors else set()
         self._step(at, lambda: self._complete(name, spec), None)
-        asked = self._step(at, lambda: asked_of(self._config, name, spec, self._document), None, "connections")
+        asked = self._step(at, lambda: asked_of(self._config, name, spec, self._document), None, connected)
         database = asked if isinstance(asked, DatabaseInput) else None
         api = asked if isinstance(asked, ApiInput) else None
-        path = database.name if database else api.name.lstrip("/") if api else spec.path
+        python = asked if isinstance(asked, PythonInput) else None
+        nowhere: tuple[Path, CloudInput | None, str | None] = (self._config.root, None, spec.path)
+        base, cloud, path = self._step(at, lambda: self._files(name, spec), nowhere, connected)
+        path = asked.name.lstrip("/") if asked else path
         captured = "".join(f"{{{place}}}" for place in api.captured) if api else path or ""
         if schema is None or path is None:
             return None
@@ -229,7 +201,7 @@ class Planner:
         return SourcePlan(
             name=name,
             path=path,
-            base=self._step(at, lambda: self._base(name, spec, path), self._config.root, "connections"),
+            base=base,
             format=self._step(at, lambda: self._format(name, spec, path), "csv") if reads_files else _GIVEN[bool(api)],
             schema=read,
             table=self._step(at, lambda: self._table(own_table, read.name, (*at, "table")), read.name, *_WRITING),
@@ -241,13 +213,17 @@ class Planner:
             parents=(),
             reference_tables={},
             database=database,
+            python=python,
+            cloud=cloud,
             api=api,
         )
 
     def _complete(self, name: str, spec: SourceSpec) -> None:
         where = self._document.where(("sources", name))
         words: dict[str, str | None] = {"path": spec.path, "schema": spec.schema_}
-        if spec.type != "files":
+        if spec.type == "python":
+            words = {"use": spec.use}
+        elif spec.type != "files":
             words = {"connection": spec.connection}
         refuse(
             Mistake(where, f"sources.{name}: {word} is missing", f"add {word}: …", "missing-key")
@@ -255,16 +231,28 @@ class Planner:
             if value is None
         )
 
-    def _base(self, name: str, spec: SourceSpec, path: str) -> Path:
-        """The folder from which a source's path counts."""
+    def _files(self, name: str, spec: SourceSpec) -> tuple[Path, CloudInput | None, str | None]:
+        """The folder or the bucket from which a source's path counts, and the path there."""
+        from pratique.specs.clouds import cloud_input, cloud_of_path, leads_into_a_cloud  # noqa: PLC0415 - pydantic
+
+        at, root = ("sources", name), self._config.root
         if spec.type != "files":
-            return self._config.root
-        if spec.connection is not None:
-            return self._connection(spec.connection, ("sources", name, "connection"), ("file", "files"))[1]
-        if "://" in path:
-            message = f"sources.{name}: a path of a cloud is not served yet"
-            self._fail(message, ("sources", name, "path"), "served: paths of this machine", "not-served")
-        return self._config.root
+            return root, None, spec.path
+        if spec.connection is None:
+            return root, *cloud_of_path(spec.path, self._document.where((*at, "path")))
+        connection, where = self._named(spec.connection, (*at, "connection"))
+        if leads_into_a_cloud(connection.get("url")):
+            return root, cloud_input(connection, where), spec.path
+        return self._connection(spec.connection, (*at, "connection"), ("file", "files"))[1], None, spec.path
+
+    def _named(self, name: str, path: KeyPath) -> tuple[dict[str, Any], Where]:
+        """A connection of the settings, and where its values stand."""
+        config = self._config
+
+        def where(path: KeyPath, key: bool = False) -> str:  # noqa: FBT001, FBT002 - see specs.base.Where
+            return config.where(("connections", name, *path), key)
+
+        return config.connection(name, self._document.where(path)), where
 
     def _filtered(self, name: str, text: str | None, schema: Schema) -> Schema:
         """The schema with the filter of the source beside its own."""
@@ -294,19 +282,19 @@ class Planner:
                 )
 
     def _format(self, name: str, spec: SourceSpec, path: str) -> FileFormat:
-        suffix = _suffix(path)
-        if suffix in _LATER_SUFFIXES:
-            served = ", ".join(sorted(_FORMATS))
+        suffix = suffix_of(path)
+        if is_served_later(path):
+            served = ", ".join(sorted(FORMATS))
             message = f"sources.{name}: {suffix} files are not served yet"
             self._fail(message, ("sources", name, "path"), f"served: {served}", "not-served")
         if spec.format is not None:
             return spec.format
-        if suffix not in _FORMATS:
+        if suffix not in FORMATS:
             message = f"sources.{name}: the path does not say which format its files have"
             self._fail(
                 message, ("sources", name, "path"), "add format: csv, jsonl, json, excel or parquet", "missing-key"
             )
-        return _FORMATS[suffix]
+        return FORMATS[suffix]
 
     def _table(self, written: str | None, schema: str, path: KeyPath) -> str:
         """The table of a source: its own, the destination's, or the schema's name; under `dataset` if there is one."""

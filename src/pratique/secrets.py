@@ -6,9 +6,10 @@ import base64
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, unquote
 
 from pratique.errors import ConfigurationError
 from pratique.mistakes import Mistakes, mistakes_of
@@ -57,9 +58,14 @@ def reveal(value: Any) -> Any:
 # Every value that a reference of this process stood for: whatever an error of a driver or of the system quotes, it is
 # hidden before anybody reads it.
 _resolved: set[str] = set()
-_longest_first: list[str] = []  # the same, as they are looked for
 _HIDDEN_CHARACTERS_MIN: Final = 4  # Limit: a shorter value protects nothing, and hiding it would garble every message
 _ENCODED_CHARACTERS_MIN: Final = 8  # Limit: a shorter piece of base64 stands in other text by chance
+
+
+@lru_cache(1)
+def _longest_first(_: int) -> tuple[str, ...]:
+    """All of them, as they are looked for; that there are more is seen by their number."""
+    return tuple(sorted(_resolved.copy(), key=len, reverse=True))
 
 
 def hide_secrets(value: Any) -> Any:
@@ -69,7 +75,7 @@ def hide_secrets(value: Any) -> Any:
     in the encoded text it begins.
     """
     if isinstance(value, str):
-        for text in _longest_first:
+        for text in _longest_first(len(_resolved)):
             value = value.replace(text, "***")
         return value
     if isinstance(value, Mapping):
@@ -118,13 +124,13 @@ def remembered(text: str) -> str:
     """`text`, hidden from here on in everything that is told: it is a secret."""
     if len(text) >= _HIDDEN_CHARACTERS_MIN and text not in _resolved:
         _resolved.update((text, *_written_otherwise(text)))
-        _longest_first[:] = sorted(_resolved, key=len, reverse=True)
     return text
 
 
 def _written_otherwise(text: str) -> Iterator[str]:
     """How a secret is written where it cannot stand as it is."""
-    yield from (quote(text), quote(text, safe=""), quote_plus(text), json.dumps(text)[1:-1])
+    forms = (quote(text), quote(text, safe=""), quote_plus(text), unquote(text), json.dumps(text)[1:-1])
+    yield from (form for form in forms if len(form) >= _HIDDEN_CHARACTERS_MIN)
     data = text.encode("utf-8", "surrogateescape")
     for before in range(3):  # bytes of a group of three that are not its own, as in `user:secret`
         encoded = base64.b64encode(bytes(before) + data).decode().rstrip("=")

@@ -97,6 +97,8 @@ def _masked(path: KeyPath, value: Any, where: str) -> Any:
         return value
     if path[:1] == ("connections",) and not re.search(r":[0-9]+:[0-9]+$", where) and not _REFERENCE.search(value):
         return _HIDDEN
+    if path[:1] == ("alerts",) and (path[-1] in {"url", "heartbeat"} or "headers" in path) and "${" not in value:
+        return f"{value.partition('://')[0]}://{_HIDDEN}" if "://" in value else _HIDDEN  # an address may be all secret
     if _SECRET_WORD.search(str(path[-1])) and not _REFERENCE.fullmatch(value):
         return _HIDDEN
     return _USER_INFO.sub(lambda match: match[0] if _REFERENCE.search(match[0]) else _HIDDEN, value)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
+import subprocess
+import sys
 import threading
 import time
 from itertools import pairwise
@@ -14,11 +17,15 @@ from api_project import NEAR, SECRET, Crm
 from http_server import Request, answer
 
 from pratique.config_manager import ConfigManager
+from pratique.databases import Lookback
+from pratique.errors import SourceError
 from pratique.ingestion import APIDataSource, DataIngestionPipeline
 from pratique.ledger import open_ledger
 from pratique.project import Project
 from pratique.quarantine import Quarantine
 from pratique.sources import open_source
+from pratique.sources.api import cursor
+from pratique.sources.api.client import linked
 
 
 def contacts(first: int, behind: int) -> list[dict[str, object]]:
@@ -58,6 +65,12 @@ def by_number_header(request: Request) -> bytes:
     return answer({"data": paged(request)}, headers={"X-Next-Page": str(page + 1) if page < 8 else ""})
 
 
+def by_url_header(request: Request) -> bytes:
+    """The next page's URL stands in a header, as Kinto does it."""
+    data, after = chained(request, "_token")
+    return answer({"data": data}, headers={"Next-Page": f"/contacts?_token={after}"} if after else {})
+
+
 def by_cursor(request: Request) -> bytes:
     """The next page's cursor stands in the page, as a number beyond 64 bits."""
     first = int(request.query.get("cursor") or 10**30) - 10**30
@@ -70,6 +83,7 @@ STYLES = {
     "link_header": (by_header, "link_header: next", 8),
     "short link_header": (by_header, None, 8),
     "next_page_header": (by_number_header, "next_page_header: X-Next-Page", 8),
+    "next_page_header, a URL": (by_url_header, "next_page_header: Next-Page", 8),
     "cursor": (by_cursor, "cursor: meta.next", 8),
     "page": (lambda request: answer({"data": paged(request)}), "page: page", 9),
     "page, told": (lambda request: answer({"pages": 8, "data": paged(request)}), "page: page, pages: pages", 8),
@@ -334,3 +348,144 @@ def test_a_source_can_be_probed(crm: Crm) -> None:
     assert "answers with 10 records" in source.probe().detail
     server.stop()
     assert not source.probe().reachable
+
+
+def test_records_that_move_between_pages_come_once(crm: Crm) -> None:
+    """A record that slides onto the next page while pages are read is skipped as identical, on the account."""
+    server = crm.serve(
+        lambda request: (
+            answer({"data": contacts(0, 10) if request.query["page"] == "1" else contacts(8, 15)})
+            if request.query["page"] in "12"
+            else answer({"data": []})
+        )
+    )
+    crm.write(server.url, 'get: /contacts, paginate: page, records: "data[*]"')
+    account = crm.run()["sources"][0]["account"]
+    assert (account["read"], account["loaded"], account["skipped"]) == (17, 15, {"identical": 2})
+
+
+def test_children_of_nobody(crm: Crm) -> None:
+    """A parent whose table does not exist yet, or whose field is NULL, has no children to ask for."""
+    nobody = [True]
+
+    def script(request: Request) -> bytes:
+        if request.path == "/orders":
+            return answer([] if nobody else [{"id": None, "n": 1}, {"id": "a/b", "n": 2}])
+        return answer([{"line": 1}])
+
+    server = crm.serve(script)
+    crm.write(server.url, "get: /orders", schema="fields: {id: {}, n: integer}\n", name="orders")
+    text = (crm.root / "pipelines/crm.yaml").read_text()
+    child = "  lines: {type: api, connection: crm, get: '/orders/{id}/lines', parent: orders, write: replace}\n"
+    crm.file("pipelines/crm.yaml", text.replace("destination:", f"{child}destination:"))
+    crm.file("schemas/lines.yaml", "fields: {order: {from: path.id}, line: integer}\n")
+    crm.run()
+    assert {request.path for request in server.requests} == {"/orders"}
+    nobody.clear()
+    crm.run()
+    assert crm.rows("SELECT * EXCLUDE (_load_id) FROM lines") == [("a/b", 1)]
+
+
+def test_a_pipeline_over_an_api_is_tested_without_it(crm: Crm) -> None:
+    """`pratique test` gives records in place of pages, and `path` in place of what a parent would give."""
+    crm.write("https://api.example", "get: '/{team}/contacts', params: {team: blue}", schema="fields: {id: integer, team: {from: path.team}}\n")  # fmt: skip
+    crm.file(
+        "pipelines/tests/crm.yaml",
+        "tests:\n- name: a text is no number\n"
+        "  given: {contacts: {records: [{id: 1}, {id: x}], path: {team: red}}}\n"
+        "  expect: {contacts: {loaded: [{id: 1, team: red}], quarantined: 1}}\n",
+    )
+    command = [sys.executable, "-m", "pratique", "test", "--project", str(crm.root)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_it_works_where_a_loop_runs_already(crm: Crm) -> None:
+    """In a notebook, for example."""
+    server = crm.serve(lambda _: answer([{"id": 1}]))
+    crm.write(server.url, "get: /x")
+    source = APIDataSource(ConfigManager("dev", crm.root), "crm", get="/x")
+
+    async def cell() -> list[dict[str, Any]]:
+        return list(source.ingest())
+
+    assert len(asyncio.run(cell())) == 1
+
+
+def test_a_record_that_is_none_ends_what_python_users_get(crm: Crm) -> None:
+    """Nothing is judged there: the record is named, after those before it."""
+    server = crm.serve(lambda _: answer(b'[{"id": 1}, {"id": NaN}]'))
+    crm.write(server.url, "get: /x")
+    records = APIDataSource(ConfigManager("dev", crm.root), "crm", get="/x").ingest()
+    assert next(records)["id"] == "1"
+    with pytest.raises(SourceError, match="record 2 cannot be read: NaN is not a JSON number"):
+        next(records)
+
+
+def test_the_missing_package_is_named(crm: Crm) -> None:
+    """Without the extra, the run says what to install."""
+    crm.write("https://api.example", "get: /x")
+    program = "import sys; sys.modules['aiohttp'] = None; from pratique.__main__ import main; main()"
+    command = [sys.executable, "-c", program, "run", "crm", "--project", str(crm.root)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "pratique[api]" in done.stdout + done.stderr
+
+
+def test_a_position_belongs_to_its_field(crm: Crm) -> None:
+    """If the cursor is another one now, the run stops and says so."""
+    server = crm.serve(lambda _: answer([{"id": 1, "n": 5}]))
+    schema = "primaryKey: id\nfields: {id: integer, n: integer}\n"
+    crm.write(server.url, "get: /x, params: {since: '{cursor}'}, cursor: {field: n}", schema=schema)
+    crm.run()
+    crm.write(server.url, "get: /x, params: {since: '{cursor}'}, cursor: {field: id}", schema=schema)
+    assert "the position of contacts is of n (integer)" in crm.problem()["message"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "texts", "back", "expected"),
+    [
+        ("integer", ["9", "10", "-1"], Lookback(3, seconds=False), "7"),
+        ("decimal", ["1.50", "1.5000001"], Lookback(1, seconds=False), "0.5000001"),
+        ("date", ["2026-03-01", "2026-02-28"], Lookback(3600, seconds=True), "2026-02-28"),
+        ("datetime", ["2026-01-01 00:00:00.123456789", "2026-01-01 00:00:00.12345678"], Lookback(60, seconds=True), "2025-12-31 23:59:00.123456789"),
+        ("datetime", ["2026-01-01T10:00:00+02:00", "2026-01-01T08:30:00Z"], Lookback(60, seconds=True), "2026-01-01T08:29:00Z"),
+        ("datetime", ["2026-01-01T10:00", "2026-01-01T09:59"], Lookback(60, seconds=True), "2026-01-01T09:59"),
+    ],
+)  # fmt: skip
+def test_texts_of_a_cursor_are_compared_as_what_they_are(
+    kind: str, texts: list[str], back: Lookback, expected: str
+) -> None:
+    """At their own precision, in their own form."""
+    greatest = max(texts, key=cursor.key_of(kind))
+    assert cursor.before(kind, greatest, back) == expected
+    assert [
+        text
+        for text in ("", "x", "NaN", "Infinity", "1_0", "1e3", "2026-13-01", "2026W011", "٣")
+        if ordered(kind, text)
+    ] == []
+
+
+def ordered(kind: str, text: str) -> bool:
+    """Whether a text has a place in an order of this type."""
+    try:
+        cursor.key_of(kind)(text)
+    except ValueError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    ("header", "url"),
+    [
+        ("<?p=2>; rel=next", "?p=2"),
+        ('<?p=2>; title="a, <b>; rel=x"; REL="Prev Next"', "?p=2"),
+        ('<?p=1>; rel="first", <?a=1,2&p=%2B> ; rel = "next"', "?a=1,2&p=%2B"),
+        ('<?p=1>; rel="first"', ""),
+        ('<?p=2>; rel="next-year"', ""),
+        ("", ""),
+    ],
+)
+def test_a_link_is_found_however_it_is_written(header: str, url: str) -> None:
+    """Relations are told apart as RFC 8288 says: a next page that is not seen would be lost."""
+    assert linked(header, "next") == url

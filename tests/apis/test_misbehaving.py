@@ -12,10 +12,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from api_project import BEARER, LINKS, PAGES, SECRET, Crm, page_of, rows, whole
 from http_server import Request, answer
+
+from pratique.ingestion import run_pipeline
+from pratique.project import Project
 
 QUICK = f"{BEARER}, timeout_seconds: 1"
 
@@ -90,6 +94,17 @@ def slow_head(_: Request) -> Any:
     return work
 
 
+def heads(_: Request) -> Any:
+    """Header lines without end, as fast as they go."""
+
+    def work(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\n")
+        while True:
+            connection.sendall(b"X-Y: z\r\n" * 10_000)
+
+    return work
+
+
 PASSING = {
     "503": lambda _: answer(b"", "503 Busy"),
     "500, 502, 504": lambda _: answer(b"oops", "502 Bad Gateway"),
@@ -106,6 +121,7 @@ PASSING = {
     "silence": silence,
     "slow bytes": drops,
     "slow header": slow_head,
+    "a flood of header lines": heads,
     "no HTTP": lambda _: lambda connection: connection.sendall(b"SSH-2.0-OpenSSH_9.6\r\n"),
 }  # fmt: skip
 
@@ -176,7 +192,7 @@ def test_a_pause_holds_for_every_request(crm: Crm) -> None:
     assert not [at for _, at in times if refused + 0.3 < at < refused + 1.8]
 
 
-@pytest.mark.parametrize("name", ["503", "silence", "slow bytes", "slow header", "reset"])
+@pytest.mark.parametrize("name", ["503", "silence", "slow bytes", "slow header", "a flood of header lines", "reset"])
 def test_what_does_not_pass_ends_within_the_limits(crm: Crm, name: str) -> None:
     """Three retries, then exit 3 as something that may pass later; pages before are kept, and not asked for again."""
     bad, broken = PASSING[name], [True]
@@ -186,6 +202,7 @@ def test_what_does_not_pass_ends_within_the_limits(crm: Crm, name: str) -> None:
     problem = crm.problem()
     assert time.monotonic() - began < 15
     assert (problem["code"], problem["message"].startswith("page 2: ")) == ("source_unreachable", True)
+    assert problem["message"].endswith(", tried again 3 times")
     assert server.asked() == ["1", "2", "2", "2", "2"] or name == "reset"
     asked = len(server.requests)
     broken.clear()
@@ -340,3 +357,70 @@ def test_limits_are_kept_on_both_sides(crm: Crm) -> None:
     for size, code in ((body, 0), (body - 1, 3)):
         crm.write(exact.url, 'get: /x, records: "data[*]"', settings=f"limits: {{response_bytes_max: {size}}}\n")
         crm.run(code)
+
+
+HOSTILE = ["http://[", "http://[::1", "http://x:99999999/", "http://a b/", "\x01", "//", "http:///x", "é" * 100, "?" + "a" * 7000]  # fmt: skip
+
+
+@pytest.mark.parametrize("target", HOSTILE)
+@pytest.mark.parametrize("way", ["redirect", "next", "link"])
+def test_a_url_that_is_none_is_told(crm: Crm, target: str, way: str) -> None:
+    """Whatever stands where a URL is due: an error of the source, never a fault of the program."""
+    made = {
+        "redirect": lambda _: answer(b"", "302 Found", {"Location": target}),
+        "next": lambda _: answer({"data": rows(1), "next": target}),
+        "link": lambda _: answer({"data": rows(1)}, headers={"Link": f"<{target}>; rel=next"}),
+    }
+    server = crm.serve(made[way])
+    source = LINKS.replace("next: next", "link_header: next") if way == "link" else LINKS
+    crm.write(server.url, source, connection=BEARER)
+    report = run_pipeline(Project(crm.root, "dev"), "crm")
+    assert report.exit_code in {0, 3}
+    assert report.exit_code == 3 or "stands" in way or target in {"\x01", "http://[::1", "http://[", "?" + "a" * 7000}
+
+
+def test_what_went_round_in_a_circle_is_not_gone_on_with(crm: Crm) -> None:
+    """When the API is repaired the next run asks anew."""
+    broken = [True]
+    server = crm.serve(lambda request: circle(request) if broken else answer({"data": rows(3), "next": None}))
+    crm.write(server.url, LINKS, connection=BEARER)
+    crm.problem()
+    broken.clear()
+    crm.run()
+    assert [number for number, _ in crm.rows()] == list(range(30, 40))
+
+
+def test_a_clock_that_is_wrong_is_told(crm: Crm) -> None:
+    """What changed is asked for by the API's time: whoever chooses a look-back should know."""
+    there = format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
+    server = crm.serve(lambda _: answer([{"id": 1}], headers={"Date": there}))
+    crm.write(server.url, "get: /x")
+    (notice,) = crm.run()["notices"]
+    assert "is more than a minute ahead of this machine's" in notice
+
+
+@pytest.mark.parametrize("body", [gzip.compress(b"[]") + b"more", b"no gzip at all", gzip.compress(b"[]")[:-4] + b"\0\0\0\0"])  # fmt: skip
+def test_a_damaged_packing_is_no_page(crm: Crm, body: bytes) -> None:
+    """Checksum, length, and nothing behind."""
+    server = crm.serve(lambda _: answer(body, headers={"Content-Encoding": "gzip"}))
+    crm.write(server.url, "get: /x")
+    message = crm.problem()["message"]
+    assert "a damaged packing" in message or "something behind what is packed" in message
+
+
+def test_old_ways_of_http_are_understood(crm: Crm) -> None:
+    """HTTP/1.0 without a length; a charset that is wrong, for JSON is UTF-8."""
+    head = b"HTTP/1.0 200 OK\r\nContent-Type: application/json; charset=iso-8859-1\r\n\r\n"
+    server = crm.serve(lambda _: lambda connection: connection.sendall(head + '[{"id": 1, "note": "é"}]'.encode()))
+    crm.write(server.url, "get: /x")
+    crm.run()
+    assert crm.rows() == [(1, "é")]
+
+
+def test_secrets_in_a_path_are_hidden(crm: Crm) -> None:
+    """Also as a URL writes them."""
+    server = crm.serve(lambda _: answer(b"", "404 Not Found"))
+    crm.write(server.url, 'get: "/{key}/x", params: {key: "${CRM_SECRET}"}')
+    message = crm.problem()["message"]
+    assert "/***/x answers 404" in message
+    assert server.requests[0].path == f"/{quote(SECRET, safe='')}/x"

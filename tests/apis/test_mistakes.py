@@ -90,6 +90,7 @@ SOURCES = [
     ("get: /x, paginate: {pag: p}", "pag", 'unknown key "pag"', '"page"'),
     ("get: /x, cursor: {field: at}", "{field", "the cursor is sent nowhere", "{cursor}"),
     ("get: /x, params: {since: '{cursor}'}", "{since", "{cursor} stands for nothing", "cursor"),
+    ("get: /x, params: {k: {a: 1}}", "{a", "expected a text, a number, true or false", "[a, b]"),
     ("get: /x, params: {k: '${NOWHERE}'}", "'${NOWHERE}'", "the environment variable NOWHERE is not set", "export"),
     ("get: /x, params: {c: '{cursor}'}, cursor: {field: note}", "note", "the cursor note is string", "integer"),
     ("get: /x, params: {c: '{cursor}'}, cursor: {field: other}", "other", "is read by no field", ""),

@@ -218,3 +218,42 @@ def test_a_destination_that_fails_costs_no_page(crm: Crm) -> None:
     (crm.root / "lake.duckdb").unlink()
     crm.run()
     assert len(server.requests) == PAGES
+
+
+def test_children_go_on_where_they_were_killed(crm: Crm) -> None:
+    """Whose row is asked for is kept with the pages: none of them is asked for twice, whatever the parent says now."""
+
+    def family(request: Request) -> bytes:
+        time.sleep(0.01)
+        if request.path == "/orders":
+            return answer([{"id": number} for number in range(30)])
+        page = int(request.query["page"])
+        return answer({"pages": 2, "data": [{"line": page * 10 + number} for number in range(2)]})
+
+    server = crm.serve(family)
+    crm.write(
+        server.url,
+        "get: /orders",
+        schema="primaryKey: id\nfields: {id: integer}\n",
+        name="orders",
+        write="merge",
+        connection=f"{NEAR}, concurrency: {CONCURRENCY}",
+    )
+    text = (crm.root / "pipelines/crm.yaml").read_text()
+    child = (
+        "  lines: {type: api, connection: crm, get: '/orders/{id}/lines', parent: orders, records: 'data[*]', "
+        "paginate: {page: page, pages: pages}, write: merge}\n"
+    )
+    crm.file("pipelines/crm.yaml", text.replace("destination:", f"{child}destination:"))
+    crm.file(
+        "schemas/lines.yaml",
+        "primaryKey: [order, line]\nfields: {order: {type: integer, from: path.id}, line: integer}\n",
+    )
+    for _ in range(2):
+        killed(crm, server, 15)
+    crm.run()
+    expected = [(order, line) for order in range(30) for line in (10, 11, 20, 21)]
+    assert crm.rows("SELECT * EXCLUDE (_load_id) FROM lines ORDER BY ALL") == expected
+    times = Counter(request.target for request in server.requests if request.path != "/orders")
+    assert len(times) == 60
+    assert sum(times.values()) - 60 <= 2 * CONCURRENCY

@@ -171,14 +171,14 @@ def test_the_example_of_a_schema_means_what_the_page_says(partners) -> None:
     )
 
 
-def test_the_example_with_its_cloud_is_refused_at_the_connection(partners) -> None:
-    """A connection to S3 is not served yet, and the error stands at its url."""
+def test_the_example_reads_its_cloud(partners) -> None:
+    """A connection to S3 is where the path of its source counts from."""
     partners.write({
         "config/default.yaml": "connections:\n  warehouse: {url: duckdb://w.duckdb}\n  partner_s3: {url: s3://bucket/in}\n"
     })  # fmt: skip
-    with pytest.raises(ConfigurationError, match="kind s3 is not served yet") as caught:
-        partners.project().pipeline("partner_sales")
-    assert caught.value.where == "config/default.yaml:3:21"
+    (plan,) = partners.project().pipeline("partner_sales").sources
+    assert plan.cloud is not None
+    assert (plan.cloud.kind, plan.cloud.bucket, plan.cloud.prefix) == ("s3", "bucket", "in/")
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from pratique.alerts import Alert, Finding, Owner
 from pratique.monitoring.alerts import Channel, ChannelError, trial_event
 from pratique.monitoring.alerts import web as ask
 from pratique.monitoring.alerts.wording import about, text_of
-from pratique.secrets import Secret, remembered
+from pratique.secrets import Secret, hide_secrets, remembered
 
 NOW = "2026-11-01T08:00:00.000+00:00"
 EVENT = trial_event("dev", NOW)
@@ -171,3 +171,11 @@ def test_words_for_people_have_all_of_it_and_steer_nothing() -> None:
         "what `expect` promises is not there in time: \nsince 2026-11-01 08:00 UTC, over at 2026-11-01 08:00 UTC",
     )
     assert (event["data"]["acknowledged_by"], event["data"]["resolved_at"]) == ("anna", NOW)
+
+
+def test_a_secret_is_hidden_as_a_url_writes_it() -> None:
+    """What a service quotes of an address is hidden, whether it is encoded there or not."""
+    remembered("canary%40word/1")
+    remembered("canary word&2")
+    told = "canary%40word/1 canary@word/1 canary%2540word%2F1 canary word&2 canary%20word%262"
+    assert hide_secrets(told) == "*** *** *** *** ***"

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from pratique.alerts import Alert, Finding
 from pratique.config_manager import ConfigManager
+from pratique.expectations import Promise
 from pratique.model import Account, FileVersion, HeldFile, Problem, RunReport, SourceReport
-from pratique.monitoring.alerts import problem_finding, run_findings
+from pratique.monitoring.alerts import late_findings, problem_finding, run_findings
 from pratique.monitoring.alerts.rules import Seen
 
 AT = "2026-11-01T08:00:00.000+00:00"
@@ -125,7 +127,9 @@ def test_numbers_beyond_thresholds(tmp_path: Path) -> None:
     [
         ("run_failed", "shop", "orders", report(source(outcome="loaded"), outcome="done"), True),
         ("run_failed", "shop", "orders", report(source(outcome="not run"), outcome="failed", problem=GONE), False),
+        ("gate_failed", "shop", "orders", report(source(problem=BUSY), outcome="failed"), False),
         ("run_failed", "shop", "", report(source(outcome="loaded"), outcome="done"), True),
+        ("run_failed", "shop", "", report(source(problem=GONE), outcome="failed"), False),
         ("run_failed", "shop", "", report(outcome="interrupted"), False),
         ("run_failed", "other", "orders", report(source(outcome="loaded"), outcome="done"), False),
         ("late", "shop", "", report(source(outcome="loaded"), outcome="done"), False),
@@ -135,7 +139,7 @@ def test_numbers_beyond_thresholds(tmp_path: Path) -> None:
     ],
 )
 def test_what_a_run_can_end(rule: str, pipeline: str, named: str, run: RunReport, over: bool) -> None:  # noqa: FBT001
-    """Alerts of sources that it came to, and of the whole if it came to its end; numbers only if it read something."""
+    """Alerts of sources that are well, and of the whole if one is; numbers only if it read something."""
     alert = Alert("a", "dev", Finding(rule, pipeline, named), AT, AT)  # type: ignore[arg-type]
     assert seen(run).settles(alert) is over
 
@@ -144,3 +148,14 @@ def test_an_error_without_a_hint_says_where_to_look() -> None:
     """Whoever is told always learns what to do."""
     found = problem_finding("shop", "7f3a91" + "0" * 26, "orders", BUSY, lambda _: "")
     assert (found.action, found.severity) == ("pratique runs show 7f3a91", "warning")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(30, "30 s"), (90, "90 s"), (120, "2 min"), (7200, "2 h"), (86_400, "1 d")]
+)
+def test_a_promise_is_told_as_people_write_it(seconds: int, said: str) -> None:
+    """In the largest unit that fits."""
+    promise = Promise("shop", success_within_seconds=seconds)
+    now = datetime(2026, 11, 3, tzinfo=UTC)
+    (found,) = late_findings(promise, AT, AT, lambda *_: (), now, failing=False)
+    assert found.summary == f"no success within {said}: the last one ended 2026-11-01 08:00 UTC"

@@ -2,11 +2,15 @@
 
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from pratique.apis import ApiInput, ApiServer
 from pratique.databases import DatabaseInput, DatabaseKind, Server
+from pratique.inputs import CloudInput, PythonInput
 from pratique.model import RuleTally, SetVerdict
 from pratique.monitoring.lineage_facets import Seen, inputs_of
 from pratique.monitoring.posting import Post
@@ -143,6 +147,32 @@ def plan(kind: DatabaseKind, **words: str | int | None) -> SourcePlan:
 def test_tables_have_the_names_of_the_field(source: SourcePlan, expected: list[str]) -> None:
     """Host and port as the namespace, database and table as the name: what others call them too."""
     assert [f"{item.namespace} {item.name}" for item in inputs_of(source)] == expected
+
+
+API = ApiInput(ApiServer("crm", "https://api.example:8443/v2"), "/contacts")
+
+
+@pytest.mark.parametrize(
+    ("input_", "path", "expected"),
+    [
+        ({"cloud": CloudInput("s3", "sales", "in/")}, "{shop}/*.csv", "s3://sales in/{shop}/*.csv"),
+        ({"cloud": CloudInput("gs", "sales")}, "a.csv", "gs://sales a.csv"),
+        (
+            {"cloud": CloudInput("az", "box", account="acme")},
+            "a.csv",
+            "abfss://box@acme.dfs.core.windows.net a.csv",
+        ),
+        ({"cloud": CloudInput("az", "box")}, "a.csv", "az://box a.csv"),
+        ({"api": API}, "/contacts", "https://api.example:8443 v2/contacts"),
+        ({"python": PythonInput("sources/crm.py:contacts", "contacts")}, "", "python sources/crm.py:contacts"),
+    ],
+    ids=["s3", "gcs", "azure", "azure without account", "api", "python"],
+)
+def test_other_inputs_have_names_that_say_where_they_are(input_: dict[str, Any], path: str, expected: str) -> None:
+    """A bucket and the objects in it, a server and what is asked of it, a program."""
+    source = replace(plan("sqlite", table="t"), database=None, path=path, **input_)
+    [named] = inputs_of(source)
+    assert f"{named.namespace} {named.name}" == expected
 
 
 def test_what_loads_were_judged_by_adds_up() -> None:

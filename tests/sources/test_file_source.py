@@ -458,8 +458,18 @@ def test_unknown_format(tmp_path):
     assert refused.value.hint == "did you mean parquet?"
 
 
-def test_probe_tells_what_is_there(tmp_path):
-    """A probe counts files and opens none."""
-    write(tmp_path, a="not a header")
-    assert source(tmp_path).probe().reachable
-    assert not source(tmp_path, "b.csv").probe().reachable
+def test_a_probe_tells_what_is_there(tmp_path):
+    """The smallest file is read; where none is, or it does not fit, the step at which it ends is told."""
+    (tmp_path / "large.csv").write_text("a,b\n" + "1,2\n" * 50)
+    (tmp_path / "small.csv").write_text("a,b\n" + "".join(f"{number},x\n" for number in range(7)))
+    found = source(tmp_path).probe()
+    assert found.reachable
+    assert found.detail.endswith("these are of small.csv")
+    assert found.records == tuple({"a": str(number), "b": "x"} for number in range(5))
+    (tmp_path / "small.csv").write_text("not a header\n")
+    found = source(tmp_path).probe()
+    assert (found.reachable, found.failed) == (False, "records")
+    assert "is no header of the schema" in found.detail
+    found = source(tmp_path, "b.csv").probe()
+    assert (found.reachable, found.failed, found.records) == (False, "address", ())
+    assert found.hint

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import random
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,6 +22,7 @@ from pratique.errors import ConfigurationError, StateError
 from pratique.ingestion import deliver_alerts, run_pipeline
 from pratique.ingestion.alerting import Alerting
 from pratique.ledger import Ledger, open_ledger
+from pratique.model import Problem, RunReport, SourceReport
 from pratique.project import Project
 
 
@@ -214,3 +219,84 @@ def test_a_delivery_ends_in_its_time(tmp_path: Path, hook: Web) -> None:
     assert [(item.channel, item.messages, item.attempts) for item in done.waiting] == [("ops", 1, 1)]
     assert isinstance(done.waiting[0], Waiting)
     assert [alert.finding.rule for alert in open_alerts(tmp_path)] == ["late"]
+
+
+def test_a_thousand_failures_of_one_cause_are_one_alert(tmp_path: Path, hook: Web) -> None:
+    """On the ledger, run after run: one message, one when it is over, and every failure counted."""
+    rig = rigged(tmp_path, f"alerts: {{channels: {{ops: {{url: {hook.url}}}}}}}\n")
+    gone = Problem("source", "there is no file", "ask for it", exit_code=3)
+    with ledger_of(tmp_path) as ledger:
+        alerting = Alerting(Project(rig.root, "dev"), ledger)
+
+        def ended(problem: Problem | None) -> None:
+            with ledger.begin("orders", "dev") as run:
+                at = run.started_at.isoformat()
+                source = SourceReport("orders", "orders", "failed" if problem else "loaded", problem=problem)
+                outcome = "failed" if problem else "done"
+                run.finish(RunReport(run.run_id, "orders", "dev", outcome, 3, at, at, (source,)))  # type: ignore[arg-type]
+            alerting.judge_runs()
+            alerting.deliver()
+
+        for number in range(1000):
+            ended(replace(gone, message=f"there is no file, try {number}"))
+        assert [alert.occurrences for alert in ledger.alerts.latest("dev")] == [1000]
+        ended(None)
+    assert hook.told == [("raised", "orders.orders"), ("resolved", "orders.orders")]
+    assert hook.events[1]["data"]["occurrences"] == 1000
+
+
+def test_a_delivery_that_is_killed_at_any_moment_loses_nothing(tmp_path: Path, hook: Web) -> None:
+    """Twenty messages, deliveries killed again and again: each arrives, and what arrives twice has one id."""
+    rig = rigged(tmp_path, f"alerts: {{channels: {{ops: {{url: {hook.url}}}}}}}\n")
+    at = datetime.now(UTC)
+    with ledger_of(tmp_path) as ledger:
+        alerting = Alerting(Project(rig.root, "dev"), ledger, clock=lambda: at)
+        for number in range(20):
+            alerting.judge_problem("orders", Problem(f"code{number}", "gone", "look"))
+    hook.pause = 0.02
+    chance = random.Random(20261127)  # noqa: S311 - moments, not secrets
+    program = (
+        "import sys; from datetime import *; from pratique.ingestion.alerting import *\n"
+        "from pratique.ledger import open_ledger; from pratique.project import Project\n"
+        "ledger = open_ledger(Project('.', 'dev').root / '.pratique' / 'ledger.sqlite')\n"
+        "now = datetime.fromisoformat(sys.argv[1]); print('ready', flush=True)\n"
+        "Alerting(Project('.', 'dev'), ledger, clock=lambda: now).deliver(60)\n"
+    )
+    killed = 0
+    for number in range(1, 40):
+        command = [sys.executable, "-c", program, (at + timedelta(minutes=2 * number)).isoformat()]
+        with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            try:
+                assert process.wait(chance.uniform(0.05, 0.25)) == 0
+            except subprocess.TimeoutExpired:
+                process.kill()
+                killed += 1
+            else:
+                break
+    assert killed > 1, "the kills came too late: nothing was measured"
+    ids = [event["id"] for event in hook.events]
+    assert len(set(ids)) == 20
+    assert len(ids) - 20 <= killed
+    with ledger_of(tmp_path) as ledger:
+        assert ledger.alerts.waiting("dev") == []
+
+
+def test_a_failure_ends_with_a_success_and_not_with_another_failure(tmp_path: Path, hook: Web) -> None:
+    """A file that is held back, then a destination that is locked, then all is well: two alerts, two ends, in that order."""
+    rig = rigged(tmp_path, f"alerts: {{channels: {{ops: {{url: {hook.url}}}}}}}\nlimits: {{lock_timeout_seconds: 0}}\n")
+    (tmp_path / "in" / "x.csv").write_text("nothing,that\n1,fits\n")
+    assert rig.run() == 3
+    (tmp_path / "in" / "x.csv").unlink()
+    rig.add_file("a.csv")
+    code = f"import duckdb; c = duckdb.connect({str(tmp_path / 'out.duckdb')!r}); print('held', flush=True); input()"
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        assert rig.run() == 4
+        holder.communicate("\n")
+    assert hook.told == [("raised", "orders.orders"), ("raised", "orders")]
+    assert rig.run() == 0
+    assert hook.told[2:] == [("resolved", "orders.orders"), ("resolved", "orders")]

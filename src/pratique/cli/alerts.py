@@ -52,8 +52,8 @@ def list_alerts(*, everything: bool, environment: str | None, root: Path | None,
     name = Project(root, environment).config.environment
     with ledger_of(root, environment) as ledger:
         found = ledger.alerts.latest(name, later(now, -_HISTORY_DAYS * 86_400) if everything else "")
-        silences = {target: until for target, until in ledger.alerts.silences().items() if until > now}
-        waiting = ledger.alerts.waiting()
+        silences = {target: until for target, until in ledger.alerts.silences(name).items() if until > now}
+        waiting = ledger.alerts.waiting(name)
     if as_json:
         document = {"alerts": [asdict(alert) for alert in found], "silences": silences}
         console.out(to_json({**document, "waiting": [asdict(item) for item in waiting]}))
@@ -157,8 +157,11 @@ def silence(*, name: str, until: str, environment: str | None, root: Path | None
     ends = _moment(until)
     project = Project(root, environment)
     with ledger_of(root, environment) as ledger:
-        target = name if name in project.pipeline_names() else ledger.alerts.find(name).alert_id
-        ledger.alerts.silence(target, ends)
+        target, where = name, project.config.environment
+        if name not in project.pipeline_names():
+            found = ledger.alerts.find(name)
+            target, where = found.alert_id, found.environment
+        ledger.alerts.silence(where, target, ends)
     now = stamp(utc_now())
     told = f"is silenced until {_local(ends)}" if ends > now else "is not silenced"
     document = {"target": target, "until": ends}

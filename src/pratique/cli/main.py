@@ -17,6 +17,7 @@ from pratique.cli.signals import stop
 _COMMANDS: Final[dict[str, tuple[str, str]]] = {  # name -> (module:attribute, what it does)
     "init": ("pratique.cli.init:command", "Write a project for your files, and run it; alone, a small example."),
     "run": ("pratique.cli.run:run", "Run pipelines: read, judge, load or quarantine, account."),
+    "probe": ("pratique.cli.probe:probe", "Try a source: address, credentials, permissions, five records."),
     "runs": ("pratique.cli.runs:runs", "List the latest runs, or show one in full."),
     "lint": ("pratique.cli.lint:command", "Find every mistake in a project's files, and say how to mend it."),
     "test": ("pratique.cli.test:command", "Run the tests beside the pipelines: given these records, expect these."),

@@ -13,8 +13,8 @@ from typing import Final
 from pratique.errors import SourceError
 from pratique.inference.names import file_name
 from pratique.inference.profile import Read
+from pratique.inputs import format_of, is_served_later
 from pratique.model import Position
-from pratique.planning import format_of, is_served_later
 from pratique.schema import Field, Schema
 from pratique.sources import ReadLimits, open_source
 from pratique.sources.files.look import Look, look

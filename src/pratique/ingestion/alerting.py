@@ -117,7 +117,6 @@ class Alerting:
     def judge_project(self) -> None:
         """Judge what is promised of all pipelines, and whether their files can be read at all."""
         names = self._project.pipeline_names()
-        self.judge_promises(names)
         found = []
         for name in names:
             mistakes = Mistakes()
@@ -128,29 +127,35 @@ class Alerting:
                 found.append(problem_finding(name, "", "", problem, self._danger(name)))
 
         def settles(alert: Alert) -> bool:
-            return alert.finding.code == "configuration" or alert.finding.pipeline not in names
+            found = alert.finding
+            in_a_file = found.code == "configuration" and not found.run_id and "where" in found.context
+            return in_a_file or found.pipeline not in names
 
         self._judge(Seen(tuple(found), settles))
+        self.judge_promises(names)
 
     def _late(self, promise: Promise) -> Iterator[Finding]:
         now = self._clock()
         opened = [alert for alert in self._ledger.alerts.latest(self._environment) if alert.told_at]
-        mine = [alert.finding for alert in opened if alert.finding.pipeline == promise.pipeline]
-        failing = any(found.rule in {"run_failed", "gate_failed"} for found in mine)
-        late = any((found.rule, found.code) == ("late", "success") for found in mine)
+        told = {alert.finding.rule for alert in opened if alert.finding.pipeline == promise.pipeline}
         return late_findings(
-            promise, self._last_success(promise), self._since(promise), self._loaded(promise), now, failing and not late
+            promise,
+            self._last_success(promise),
+            self._since(promise),
+            self._loaded(promise),
+            now,
+            failing=bool(told & {"run_failed", "gate_failed"}) and "late" not in told,
         )
 
     def _loaded(self, promise: Promise) -> Callable[[str, Arrival], Iterable[Mapping[str, str]]]:
         """The captures of the files of a source that are loaded."""
 
-        def loaded(source: str, arrival: Arrival) -> Iterator[Mapping[str, str]]:
+        def loaded(source: str, arrival: Arrival) -> Iterable[Mapping[str, str]]:
             pattern = PathPattern(arrival.path, self._config.root)
             since = stamp(self._clock() - timedelta(days=_ARRIVALS_DAYS[arrival.unit]))
-            for marker in self._ledger.loads(promise.pipeline, since=since):
-                if marker.source == source:
-                    yield from (found for file in marker.files if (found := pattern.captures(file.name)))
+            loads = self._ledger.loads(promise.pipeline, since=since)
+            names = (file.name for marker in loads if marker.source == source for file in marker.files)
+            return (found for name in names if (found := pattern.captures(name)))
 
         return loaded
 
@@ -195,12 +200,12 @@ class Alerting:
                     self._ledger.alerts.delivered(message, self._now())
                     taken += 1
         firing = len(self._ledger.alerts.latest(self._environment))
-        return Delivered(taken, refused, tuple(self._ledger.alerts.waiting()), firing)
+        return Delivered(taken, refused, tuple(self._ledger.alerts.waiting(self._environment)), firing)
 
     def _sendings(self, open_channels: dict[str, Channel], ends: float) -> Iterator[_Sending]:
         """One message of each channel on its way; a channel without any is done."""
         for name in list(open_channels):
-            message = self._ledger.alerts.claim(name, self._now(), _CLAIMED_SECONDS)
+            message = self._ledger.alerts.claim(self._environment, name, self._now(), _CLAIMED_SECONDS)
             if message is None:
                 del open_channels[name]
             else:

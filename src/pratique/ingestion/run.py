@@ -157,7 +157,7 @@ def run_planned(
             destination,
             _engine(limits, folder, destination),
             Quarantine(state / "quarantine", ledger),
-            _read_limits(limits),
+            read_limits(limits),
             folder,
             state / "landed",
             telling.bus.emit,
@@ -178,7 +178,7 @@ def run_planned(
         return report
 
 
-def _read_limits(limits: LimitsSpec) -> ReadLimits:
+def read_limits(limits: LimitsSpec) -> ReadLimits:
     """What one input may cost."""
     return ReadLimits(
         record_bytes_max=limits.record_bytes_max,

@@ -62,7 +62,7 @@ from pratique.quarantine import Quarantine, held_records, masked_causes
 from pratique.schema import Schema
 from pratique.schema.gate import gate, warnings
 from pratique.secrets import hide_secrets
-from pratique.sources import ReadLimits, open_source
+from pratique.sources import ReadLimits, planned_source
 from pratique.sources.base import Source
 
 Gate = Callable[[SourcePlan, Tally], tuple[str, ...]]
@@ -163,19 +163,10 @@ class PipelineRun:
     def _loads(self, plan: SourcePlan) -> None:
         """Ingest load after load until nothing new is left."""
         progress = self.progress.setdefault(plan.name, Progress())
-        source = open_source(
-            plan.name,
-            path=plan.path,
-            base=plan.base,
-            format=plan.format,
-            schema=plan.schema,
-            disposition=plan.write,
-            on_new_version=plan.on_new_version,
-            overrides=plan.overrides,
-            limits=self.limits,
-            workspace=self.workspace,
-            database=plan.database,
-            api=plan.api,
+        source = planned_source(
+            plan,
+            self.limits,
+            self.workspace,
             landing=self.landing / self.pipeline.name / plan.name if self.handle else None,
             values=lambda: parent_values(self.destination, plan),
         )

@@ -118,7 +118,7 @@ def current(ledger: Ledger) -> list[Sample]:
     """What all runs measured together, which are at work, and which alerts are open or could not be delivered."""
     active = Counter(report.pipeline for report in ledger.active())
     firing = Counter((alert.finding.pipeline, alert.finding.severity) for alert in ledger.alerts.latest(None))
-    undelivered = {(item.channel,): item.messages for item in ledger.alerts.waiting() if item.attempts}
+    undelivered = {(item.channel,): item.messages for item in ledger.alerts.waiting(None) if item.attempts}
     return [
         *ledger.totals(),
         *(Sample(ACTIVE.name, (name,), "", float(count), adds=False) for name, count in active.items()),

@@ -40,7 +40,7 @@ class SqliteAlerts:
         with self._ledger.transaction() as connection:
             if runs and not _unalerted(connection, runs):
                 return Judged()
-            known = Known(_alerts(connection, environment, since), _silences(connection))
+            known = Known(_alerts(connection, environment, since), _silences(connection, environment))
             judged = change(known)
             connection.executemany(
                 "INSERT OR REPLACE INTO alerts VALUES (?, ?, ?, ?, ?)",
@@ -50,10 +50,18 @@ class SqliteAlerts:
                 ],
             )
             connection.executemany(
-                "INSERT OR IGNORE INTO alert_messages (message_id, channel, alert_id, event, created_at, due_at)"
-                " VALUES (?, ?, ?, ?, ?5, ?5)",
+                "INSERT OR IGNORE INTO alert_messages"
+                " (message_id, environment, channel, alert_id, event, created_at, due_at)"
+                " VALUES (?, ?, ?, ?, ?, ?6, ?6)",
                 [
-                    (item.message_id, item.channel, item.alert_id, json.dumps(item.event), item.event["time"])
+                    (
+                        item.message_id,
+                        item.environment,
+                        item.channel,
+                        item.alert_id,
+                        json.dumps(item.event),
+                        item.event["time"],
+                    )
                     for item in judged.messages
                 ],
             )
@@ -76,25 +84,26 @@ class SqliteAlerts:
             raise ConfigurationError(f"{what} with {prefix!r}", hint="pratique alerts list --all")
         return _alert(rows[0][0])
 
-    def silence(self, target: str, until: str) -> None:
+    def silence(self, environment: str, target: str, until: str) -> None:
         """See `Alerts.silence`."""
         with self._ledger.transaction() as connection:
-            connection.execute("INSERT OR REPLACE INTO alert_silences VALUES (?, ?)", (target, until))
+            connection.execute("INSERT OR REPLACE INTO alert_silences VALUES (?, ?, ?)", (environment, target, until))
 
-    def silences(self) -> Mapping[str, str]:
+    def silences(self, environment: str) -> Mapping[str, str]:
         """See `Alerts.silences`."""
         with self._ledger.transaction() as connection:
-            return _silences(connection)
+            return _silences(connection, environment)
 
-    def claim(self, channel: str, now: str, seconds: float) -> Message | None:
+    def claim(self, environment: str, channel: str, now: str, seconds: float) -> Message | None:
         """See `Alerts.claim`."""
         with self._ledger.transaction() as connection:
             row = connection.execute(  # of one alert, what came first is told first
                 "SELECT message_id, alert_id, event, due_at, claimed_until FROM alert_messages AS one"
-                " WHERE channel = ?1 AND delivered_at = '' AND NOT EXISTS (SELECT * FROM alert_messages AS other"
-                " WHERE other.channel = ?1 AND other.delivered_at = '' AND other.alert_id = one.alert_id"
-                " AND other.number < one.number) ORDER BY claimed_until > ?2 DESC, due_at, number LIMIT 1",
-                (channel, now),
+                " WHERE environment = ?1 AND channel = ?2 AND delivered_at = ''"
+                " AND NOT EXISTS (SELECT * FROM alert_messages AS other WHERE other.environment = ?1"
+                " AND other.channel = ?2 AND other.delivered_at = '' AND other.alert_id = one.alert_id"
+                " AND other.number < one.number) ORDER BY claimed_until > ?3 DESC, due_at, number LIMIT 1",
+                (environment, channel, now),
             ).fetchone()
             if row is None or row[3] > now or row[4] > now:
                 return None
@@ -102,7 +111,7 @@ class SqliteAlerts:
                 "UPDATE alert_messages SET claimed_until = ? WHERE message_id = ? AND channel = ?",
                 (later(now, seconds), row[0], channel),
             )
-        return Message(row[0], row[1], channel, json.loads(row[2]))
+        return Message(row[0], row[1], environment, channel, json.loads(row[2]))
 
     def delivered(self, message: Message, now: str) -> None:
         """See `Alerts.delivered`."""
@@ -113,8 +122,9 @@ class SqliteAlerts:
                 (now, message.message_id, message.channel),
             )
             connection.execute(  # it takes messages again
-                "UPDATE alert_messages SET due_at = min(due_at, ?) WHERE channel = ? AND delivered_at = ''",
-                (now, message.channel),
+                "UPDATE alert_messages SET due_at = min(due_at, ?)"
+                " WHERE environment = ? AND channel = ? AND delivered_at = ''",
+                (now, message.environment, message.channel),
             )
 
     def refused(self, message: Message, now: str, error: str) -> None:
@@ -126,21 +136,29 @@ class SqliteAlerts:
                 (error[:_ERROR_CHARACTERS_MAX], message.message_id, message.channel),
             )
             (tries,) = connection.execute(
-                "SELECT sum(attempts) FROM alert_messages WHERE channel = ? AND delivered_at = ''", (message.channel,)
+                "SELECT sum(attempts) FROM alert_messages WHERE environment = ? AND channel = ? AND delivered_at = ''",
+                (message.environment, message.channel),
             ).fetchone()
             pause = min(_PAUSE_SECONDS * 2.0 ** min(tries - 1, 10), _PAUSE_SECONDS_MAX)
             connection.execute(  # the channel pauses; of what waits, the message that was refused comes last
                 "UPDATE alert_messages SET due_at = CASE WHEN message_id = ?3 THEN ?2 ELSE max(due_at, ?1) END"
-                " WHERE channel = ?4 AND delivered_at = ''",
-                (later(now, pause), later(now, pause + 0.001), message.message_id, message.channel),
+                " WHERE environment = ?4 AND channel = ?5 AND delivered_at = ''",
+                (
+                    later(now, pause),
+                    later(now, pause + 0.001),
+                    message.message_id,
+                    message.environment,
+                    message.channel,
+                ),
             )
 
-    def waiting(self) -> list[Waiting]:
+    def waiting(self, environment: str | None) -> list[Waiting]:
         """See `Alerts.waiting`."""
         with self._ledger.transaction() as connection:
             rows = connection.execute(
                 "SELECT channel, count(*), min(created_at), sum(attempts), max(error) FROM alert_messages"
-                " WHERE delivered_at = '' GROUP BY channel ORDER BY channel"
+                " WHERE delivered_at = '' AND (?1 IS NULL OR environment = ?1) GROUP BY channel ORDER BY channel",
+                (environment,),
             ).fetchall()
         return [Waiting(*row) for row in rows]
 
@@ -185,5 +203,6 @@ def _unalerted(connection: sqlite3.Connection, runs: Sequence[str]) -> bool:
     return row is not None
 
 
-def _silences(connection: sqlite3.Connection) -> Mapping[str, str]:
-    return dict(connection.execute("SELECT target, until FROM alert_silences").fetchall())
+def _silences(connection: sqlite3.Connection, environment: str) -> Mapping[str, str]:
+    rows = connection.execute("SELECT target, until FROM alert_silences WHERE environment = ?", (environment,))
+    return dict(rows.fetchall())

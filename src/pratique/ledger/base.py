@@ -105,15 +105,15 @@ class Alerts(Protocol):
         """The alert whose id begins so; ConfigurationError if there is none or more than one."""
         ...
 
-    def silence(self, target: str, until: str) -> None:
-        """Tell nothing of this pipeline, or alert, until then."""
+    def silence(self, environment: str, target: str, until: str) -> None:
+        """Tell nothing of this pipeline of an environment, or of this alert, until then."""
         ...
 
-    def silences(self) -> Mapping[str, str]:
+    def silences(self, environment: str) -> Mapping[str, str]:
         """What is silenced, or was lately, and until when."""
         ...
 
-    def claim(self, channel: str, now: str, seconds: float) -> Message | None:
+    def claim(self, environment: str, channel: str, now: str, seconds: float) -> Message | None:
         """The next message of a channel, for the caller alone for so many seconds; None if it has to wait.
 
         Of one alert the messages come in order. Only one message of a channel is claimed at a time.
@@ -128,8 +128,8 @@ class Alerts(Protocol):
         """The channel did not take it: all of its messages wait, twice as long with each try, 15 minutes at most."""
         ...
 
-    def waiting(self) -> list[Waiting]:
-        """What no channel has taken yet."""
+    def waiting(self, environment: str | None) -> list[Waiting]:
+        """What the channels of an environment, or of all, have not taken yet."""
         ...
 
     def watched_since(self, subject: str, now: str) -> str:

@@ -85,6 +85,7 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         """CREATE TABLE alert_messages (
             number INTEGER PRIMARY KEY AUTOINCREMENT,
             message_id TEXT NOT NULL,
+            environment TEXT NOT NULL,
             channel TEXT NOT NULL,
             alert_id TEXT NOT NULL,
             event TEXT NOT NULL,
@@ -96,8 +97,13 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
             delivered_at TEXT NOT NULL DEFAULT '',
             UNIQUE (message_id, channel)
         )""",
-        "CREATE INDEX alert_messages_waiting ON alert_messages (channel, due_at) WHERE delivered_at = ''",
-        "CREATE TABLE alert_silences (target TEXT PRIMARY KEY, until TEXT NOT NULL) WITHOUT ROWID",
+        "CREATE INDEX alert_messages_waiting ON alert_messages (environment, channel, due_at) WHERE delivered_at = ''",
+        """CREATE TABLE alert_silences (
+            environment TEXT NOT NULL,
+            target TEXT NOT NULL,
+            until TEXT NOT NULL,
+            PRIMARY KEY (environment, target)
+        ) WITHOUT ROWID""",
         "CREATE TABLE alert_watches (subject TEXT PRIMARY KEY, since TEXT NOT NULL) WITHOUT ROWID",
     ),
 )

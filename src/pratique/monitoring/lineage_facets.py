@@ -9,8 +9,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from pratique.databases import DatabaseInput, Server
+from pratique.inputs import CloudInput
 from pratique.model import RuleTally, SetVerdict
 from pratique.monitoring.exporters import own_version
 from pratique.planning import Pipeline, SourcePlan
@@ -97,6 +99,12 @@ def _server(server: Server) -> str:
     return f"{server.kind}://{host}:{server.port or _PORTS[server.kind]}"
 
 
+def _store(cloud: CloudInput) -> str:
+    if cloud.kind == "az" and cloud.account:
+        return f"abfss://{cloud.bucket}@{cloud.account}.dfs.core.windows.net"
+    return f"{cloud.kind}://{cloud.bucket}"
+
+
 def _tables(asked: DatabaseInput) -> list[str]:
     """The table that is read, or those of a query; none where the query is not understood."""
     if asked.table:
@@ -114,7 +122,15 @@ def _tables(asked: DatabaseInput) -> list[str]:
 
 
 def inputs_of(plan: SourcePlan) -> list[Named]:
-    """What a source reads: its files under their pattern, its table, or the tables of its query."""
+    """What a source reads: its files under their pattern, its table, the tables of its query, or what it asks for."""
+    if plan.api:
+        return [
+            Named(plan.api.server.origin, f"{urlsplit(plan.api.server.url).path}/{plan.path.lstrip('/')}".lstrip("/"))
+        ]
+    if plan.cloud:
+        return [Named(_store(plan.cloud), f"{plan.cloud.prefix}{plan.path}")]
+    if plan.python:
+        return [Named("python", plan.python.name)]
     if plan.database is None:
         return [Named("file", str((plan.base / plan.path).resolve()))]
     server = plan.database.server

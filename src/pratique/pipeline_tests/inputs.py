@@ -50,7 +50,16 @@ def landed_plan(plan: SourcePlan, files: tuple[GivenFile, ...], folder: Path, st
             shutil.copyfile(file.file, target)
         else:
             target.write_bytes(_content(plan, file))
-    return replace(plan, path=path, base=folder, format="jsonl" if as_json else plan.format, database=None, api=None)
+    return replace(
+        plan,
+        path=path,
+        base=folder,
+        format="jsonl" if as_json else plan.format,
+        database=None,
+        api=None,
+        python=None,
+        cloud=None,
+    )
 
 
 def _relative(plan: SourcePlan) -> str:

@@ -33,7 +33,7 @@ def quarantine_record(
     |---|---|
     | `id` | the first 12 digits of the load id, `-`, the record's number in its segment (from 1) |
     | `file`, `record_number`, `line` | its place: file, number of the record, first physical line (from 1) or null |
-    | `sheet` | only in a workbook: the sheet whose row `line` is |
+    | `sheet` | of a workbook: the sheet whose row `line` is; of an API: the page in which `line` counts records |
     | `offset` | where its text begins, in bytes of the file, unpacked and as UTF-8; null where the format has no text |
     | `raw` | its text without line end; null where the format has no text or the text is not valid UTF-8 |
     | `raw_base64` | only then: its bytes |

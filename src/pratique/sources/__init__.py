@@ -8,11 +8,42 @@ from pathlib import Path
 
 from pratique.apis import ApiInput
 from pratique.databases import DatabaseInput
+from pratique.inputs import CloudInput, PythonInput
 from pratique.model import Disposition
+from pratique.planning import SourcePlan
 from pratique.schema import Dialect, Schema
 from pratique.sources.base import Probe, ReadLimits, Source
 
-__all__ = ["Probe", "ReadLimits", "Source", "open_source"]
+__all__ = ["Probe", "ReadLimits", "Source", "open_source", "planned_source"]
+
+
+def planned_source(
+    plan: SourcePlan,
+    limits: ReadLimits,
+    workspace: Path,
+    *,
+    landing: Path | None = None,
+    values: Callable[[], list[tuple[str, ...]]] | None = None,
+) -> Source:
+    """The source that a plan describes, as `open_source` gives it."""
+    return open_source(
+        plan.name,
+        path=plan.path,
+        base=plan.base,
+        format=plan.format,
+        schema=plan.schema,
+        disposition=plan.write,
+        on_new_version=plan.on_new_version,
+        overrides=plan.overrides,
+        limits=limits,
+        workspace=workspace,
+        database=plan.database,
+        python=plan.python,
+        cloud=plan.cloud,
+        api=plan.api,
+        landing=landing,
+        values=values,
+    )
 
 
 def open_source(
@@ -28,35 +59,39 @@ def open_source(
     limits: ReadLimits | None = None,
     workspace: Path | None = None,
     database: DatabaseInput | None = None,
+    python: PythonInput | None = None,
+    cloud: CloudInput | None = None,
     api: ApiInput | None = None,
     landing: Path | None = None,
     values: Callable[[], list[tuple[str, ...]]] | None = None,
 ) -> Source:
-    """A source of files below `base`, of the rows of `database`, or of the records of `api`; touches none of them yet.
+    """A source of files below `base` or in a `cloud`, of a `database`, an `api` or a `python` program; not touched yet.
 
-    Raises ConfigurationError for a wrong path or format, or where the package for a kind of database is missing.
-    What it must write in passing goes into `workspace` (None: the system's temporary folder), whose owner clears it;
-    what a later run goes on with into `landing` (None: there is no later run). `values`: what stands in an API's path.
+    Raises ConfigurationError for a wrong path or format, or where the package for a kind of source is missing. What it
+    must write in passing goes into `workspace` (None: the system's temporary folder), whose owner clears it; what a
+    later run goes on with into `landing` (None: there is no later run). `values`: what stands in an API's path.
     """
+    limits, workspace = limits or ReadLimits(), workspace or Path(tempfile.gettempdir())
     if api is not None:
         from pratique.sources.api.source import ApiSource, nothing_in_the_path  # noqa: PLC0415 - one kind is needed
 
-        folder = landing or (workspace or Path(tempfile.gettempdir())) / "landed" / name
         asked_for = values if values is not None and api.parent else nothing_in_the_path
-        return ApiSource(name, schema, api, disposition, limits or ReadLimits(), folder, asked_for)
+        return ApiSource(name, schema, api, disposition, limits, landing or workspace / "landed" / name, asked_for)
     if database is not None:
         from pratique.sources.database.source import DatabaseSource  # noqa: PLC0415 - loads what talks to databases
 
-        return DatabaseSource(
-            name,
-            schema,
-            database,
-            disposition,
-            limits or ReadLimits(),
-            workspace or Path(tempfile.gettempdir()),
-        )
+        return DatabaseSource(name, schema, database, disposition, limits, workspace)
+    if python is not None:
+        from pratique.sources.python_source import PythonSource  # noqa: PLC0415 - whoever reads files needs none of it
+
+        return PythonSource(name, schema, python, disposition, limits, workspace)
     from pratique.sources.files.source import FileSource  # noqa: PLC0415 - whoever only names a source reads no file
 
+    folder = None
+    if cloud is not None:
+        from pratique.sources.clouds.folder import CloudFolder  # noqa: PLC0415 - loads what talks to a cloud
+
+        folder = CloudFolder(cloud, path, limits, workspace)
     return FileSource(
         name=name,
         path=path,
@@ -66,6 +101,7 @@ def open_source(
         disposition=disposition,
         on_new_version=on_new_version,
         overrides=overrides,
-        limits=limits or ReadLimits(),
-        workspace=workspace or Path(tempfile.gettempdir()),
+        limits=limits,
+        workspace=workspace,
+        folder=folder,
     )

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pratique.errors import SourceError
 from pratique.model import ArrowForm, Disposition, FileVersion, Landed, LandedFile, Part, Position, RawRecord
 from pratique.schema import Schema
-from pratique.sources.base import Probe, ReadLimits
+from pratique.sources.base import SHOWN_RECORDS, Probe, ReadLimits
 from pratique.sources.files.header import check_header
 from pratique.sources.files.survey import python_rows
 
@@ -32,10 +32,12 @@ class ArrowSource:
     batches: Callable[[], Iterator[pa.RecordBatch]]
     fingerprint: str | None = None
     disposition: Disposition = "append"
+    limits: ReadLimits = field(default_factory=ReadLimits)
 
     def probe(self) -> Probe:
         """Always reachable: the batches are made by this program."""
-        return Probe(True, "record batches of this program")
+        first = next((batch.slice(0, SHOWN_RECORDS) for batch in self.batches() if batch.num_rows), None)
+        return Probe(True, "record batches of this program", tuple(python_rows(first)) if first else ())
 
     def land(self, since: Position) -> Landed:
         """Count and fingerprint the batches in one pass. Raises SourceError if they do not fit the schema."""
@@ -44,7 +46,7 @@ class ArrowSource:
         known = since.latest if self.disposition == "replace" else since.known
         if version.sha256 in {item.sha256 for item in known}:
             return Landed(self.name, (), reader, skipped=(version,))
-        check_header(self.schema, tuple(columns), ReadLimits().columns_max)
+        check_header(self.schema, tuple(columns), self.limits.columns_max)
         part = Part(ArrowForm(columns, self.batches), (LandedFile(Path(self.name), version, count),))
         return Landed(self.name, (part,), reader, verify=lambda: self._verify(version))
 

@@ -2,19 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from http import HTTPStatus
+from typing import Any, Final, Literal, Protocol
 
+from pratique.errors import SourceError, SourceUnreachableError
 from pratique.model import Landed, Position
 from pratique.schema import Schema
+
+Step = Literal["address", "credentials", "permissions", "records"]
+STEPS: Final[tuple[Step, ...]] = ("address", "credentials", "permissions", "records")
+SHOWN_RECORDS: Final = 5  # Limit: a person looks at a few
+_STRANGERS: Final = frozenset(  # codes of clouds and databases that say: we do not know who you are
+    {
+        401,
+        "InvalidAccessKeyId",
+        "SignatureDoesNotMatch",
+        "ExpiredToken",
+        "InvalidToken",
+        "AuthenticationFailed",
+        "NoCredentials",
+    }
+    | {"28000", "28P01", 1045, 1698}
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Whether something can be reached, and what was seen there."""
+    """Whether something can be reached, and what was seen there: a few records, or why not and at which of `STEPS`."""
 
     reachable: bool
     detail: str
+    records: tuple[Mapping[str, Any], ...] = ()
+    failed: Step = "address"  # where it is not reachable
+    hint: str = ""
+
+    @classmethod
+    def of(cls, error: SourceError, step: Step, records: tuple[Mapping[str, Any], ...] = ()) -> Probe:
+        """What went wrong at this step, or before it as the error says."""
+        if isinstance(error, SourceUnreachableError):
+            step = "address"
+        elif not _STRANGERS.isdisjoint(value for value in error.facts.values() if isinstance(value, int | str)):
+            step = "credentials"
+        elif error.facts.get("status") == HTTPStatus.FORBIDDEN:
+            step = "permissions"
+        told = f"{error.where}: {error.message}" if error.where else error.message
+        return cls(False, told, records, step, error.hint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +73,7 @@ class Source(Protocol):
     schema: Schema
 
     def probe(self) -> Probe:
-        """Look whether the source can be read, without reading records."""
+        """Look whether the source can be read, and at a few of its records; without any effect."""
         ...
 
     def land(self, since: Position) -> Landed:

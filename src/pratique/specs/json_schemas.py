@@ -65,7 +65,7 @@ _WORDS: Final[dict[str, dict[str, dict[str, Any]]]] = {
         "encoding": {"examples": list(ENCODINGS)},
     },
     "SourceSpec": {
-        "type": {"enum": ["files", "api", *sorted(DATABASE_TYPES)]},
+        "type": {"enum": ["files", "api", "python", *sorted(DATABASE_TYPES)]},
         "get": {"examples": ["/v2/contacts", "/orders/{id}/lines"]},
         "records": {"examples": ["data[*]"]},
         "params": {"examples": [{"updated_since": "{cursor}"}]},

@@ -23,12 +23,13 @@ DATABASE_TYPES: Final = frozenset({"postgres", "mysql", "sqlite"})
 _FILE_WORDS: Final = frozenset({"path", "format", "on_new_version", "overrides"})
 _DATABASE_WORDS: Final = frozenset({"query", "columns"})
 _API_WORDS: Final = frozenset({"get", "post", "params", "body", "paginate", "records", "parent"})
+_PROGRAM_WORDS: Final = frozenset({"use"})
 # Words of other types, by the type of source for which they mean nothing.
 STRANGE_WORDS: Final[dict[str, frozenset[str]]] = {
-    "files": _DATABASE_WORDS | _API_WORDS | {"cursor", "filter"},
-    "api": _FILE_WORDS | _DATABASE_WORDS,
-    "python": frozenset(),  # which is not served itself
-    **dict.fromkeys(DATABASE_TYPES, _FILE_WORDS | _API_WORDS),
+    "files": _DATABASE_WORDS | _API_WORDS | _PROGRAM_WORDS | {"cursor", "filter"},
+    "api": _FILE_WORDS | _DATABASE_WORDS | _PROGRAM_WORDS,
+    "python": _FILE_WORDS | _DATABASE_WORDS | _API_WORDS,
+    **dict.fromkeys(DATABASE_TYPES, _FILE_WORDS | _API_WORDS | _PROGRAM_WORDS),
 }
 DESTINATION_WORDS: Final = frozenset({"delete", "children"})
 
@@ -76,6 +77,18 @@ class CursorSpec(Spec):
     lookback: Annotated[Any, BeforeValidator(_lookback, json_schema_input_type=str | int)] = None
 
 
+def _parameter(value: Any) -> Any:
+    """One value, or a list of them: the parameter is then sent several times."""
+    values = value if isinstance(value, list) else [value]
+    if not all(isinstance(item, str | int | float | bool) for item in values):
+        raise ValueError("expected a text, a number, true or false, or a list of them", "such as 10, active or [a, b]")
+    return value
+
+
+_One = str | int | float | bool
+Parameter = Annotated[Any, BeforeValidator(_parameter, json_schema_input_type=_One | list[_One])]
+
+
 def _paginate(value: Any) -> Any:
     """`page`, `offset` or `link_header` alone is the usual name of the parameter or relation."""
     usual = {"page": "page", "offset": "offset", "link_header": "next"}
@@ -105,6 +118,7 @@ class SourceSpec(Spec):
 
     type: SourceType = "files"
     connection: Name | None = None
+    use: Text | None = None
     path: Text | None = None
     format: Literal["csv", "jsonl", "json", "excel", "parquet"] | None = None
     schema_: Text | None = Field(None, alias="schema")
@@ -122,7 +136,7 @@ class SourceSpec(Spec):
     expect: SourceExpectSpec | None = None
     get: Text | None = None
     post: Text | None = None
-    params: dict[str, str | int | float | bool | list[str | int | float | bool]] | None = None
+    params: dict[str, Parameter] | None = None
     body: Free | None = None
     paginate: Annotated[
         PaginateSpec | None, BeforeValidator(_paginate, json_schema_input_type=PaginateSpec | str | None)

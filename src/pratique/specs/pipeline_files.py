@@ -66,9 +66,6 @@ def read_pipeline(name: str, document: Document, found: Mistakes) -> PipelineFil
 def _later(spec: PipelineSpec, document: Document) -> Iterator[Mistake]:
     """Words without whose feature the result would be wrong."""
     for name, source in spec.sources.items():
-        if source.type == "python":
-            message, served = f"sources.{name}: type python is not served yet", "files, api, postgres, mysql, sqlite"
-            yield Mistake(document.where(("sources", name, "type")), message, f"served: {served}", "not-served")
         yield from _refused(source, SOURCE_WORDS, ("sources", name), document)
         yield from _strange(name, source, document)
     yield from _refused(spec.destination, DESTINATION_WORDS, ("destination",), document)

@@ -101,6 +101,11 @@ def _by_apprise(url: str) -> Any:
 def _notify(service: Any, event: Mapping[str, Any], timeout_seconds: float) -> None:
     import apprise  # noqa: PLC0415 - see above
 
+    for limit in (
+        "socket_connect_timeout",
+        "socket_read_timeout",
+    ):  # else its thread outlives the wait, and the process
+        setattr(service, limit, min(getattr(service, limit), timeout_seconds))
     sender = apprise.Apprise()
     sender.add(service)
     title, body = text_of(event)

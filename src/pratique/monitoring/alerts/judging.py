@@ -97,7 +97,9 @@ def _told(alert: Alert, silences: Mapping[str, str], policy: Policy, now: str) -
     number = alert.messages + 1
     after = replace(alert, told_at=now, told_severity=alert.finding.severity, messages=number)
     event = about(after, kind, now)
-    return after, tuple(Message(str(event["id"]), alert.alert_id, route.channel, event) for route in routes)
+    return after, tuple(
+        Message(str(event["id"]), alert.alert_id, alert.environment, route.channel, event) for route in routes
+    )
 
 
 def _as_told(alert: Alert) -> Finding:

@@ -92,9 +92,9 @@ def run_findings(report: RunReport, config: ConfigManager, danger: Danger) -> Se
 
 
 def _settled_by(report: RunReport, *, measured: bool) -> Callable[[Alert], bool]:
-    """Which alerts a run can end: of the sources that it came to, and of all if it came to its end."""
-    came_to = {source.source for source in report.sources if source.outcome != "not run"}
-    whole = report.problem is None and report.outcome != "interrupted"
+    """Which alerts a run can end: of the sources that are well, and of all if it came to its end and one is."""
+    well = {source.source for source in report.sources if source.outcome in {"loaded", "unchanged"}}
+    whole = bool(well) and report.problem is None and report.outcome != "interrupted"
     read = any(source.account and source.account.read for source in report.sources)
 
     def settles(alert: Alert) -> bool:
@@ -103,7 +103,7 @@ def _settled_by(report: RunReport, *, measured: bool) -> Callable[[Alert], bool]
             return False
         if found.rule in {"quality", "slow"}:
             return measured and read
-        return found.source in came_to if found.source else whole
+        return found.source in well if found.source else whole
 
     return settles
 
@@ -188,7 +188,8 @@ def late_findings(
     since: str,
     loaded: Callable[[str, Arrival], Iterable[Mapping[str, str]]],
     now: datetime,
-    failing: bool,  # noqa: FBT001 - said by name below
+    *,
+    failing: bool,
 ) -> Iterator[Finding]:
     """What is promised of a pipeline and not there in time; `since` is when it was first judged.
 

@@ -24,7 +24,7 @@ from yarl import URL
 from pratique.apis import ApiServer, origin
 from pratique.errors import SourceError, SourceUnreachableError
 from pratique.printable import shown as printable
-from pratique.secrets import reveal
+from pratique.secrets import hide_secrets, reveal
 from pratique.sources.api.auth import Credentials
 from pratique.sources.api.requests import Ask
 from pratique.sources.retry import retried_async
@@ -46,6 +46,10 @@ _REFUSALS: Final = {
     403: "check the rights of these credentials",
     404: "check the url of the connection, and the path",
 }
+# Possessive throughout: no header, however long, makes it go back.
+_VALUE: Final = r'(?:=\s*+(?:"([^"]*+)"|([^\s,;"]*+)))?+'
+_PARAMETER: Final = re.compile(r";\s*+([^\s,;=]++)\s*+" + _VALUE)
+_LINK: Final = re.compile(r"<([^<>]*+)>((?:\s*+;\s*+[^\s,;=]++\s*+" + _VALUE.replace("([", "(?:[") + ")*+)")
 _NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
 
 
@@ -56,7 +60,7 @@ class Answer:
     url: str
     status: int
     headers: Mapping[str, str]
-    links: Mapping[str, str]  # of the Link header, whole, by their relation
+    link: str  # all Link headers
     body: bytes
 
 
@@ -114,7 +118,11 @@ class Client:
                 told = f"{error.message}; {self.retries} requests of this run were tried again, no more are"
                 raise SourceError(told, hint="see how the API is; the next run goes on from here") from error
 
-        return await retried_async(once)
+        try:
+            return await retried_async(once)
+        except SourceUnreachableError as error:
+            told = f"{error.message}, tried again {tried - 1} times"
+            raise SourceUnreachableError(told, hint=error.hint, facts=error.facts) from error
 
     async def _authorised(self, ask: Ask) -> Answer:
         """With credentials; once more with a new token where the one in hand is no longer accepted."""
@@ -142,7 +150,7 @@ class Client:
         )
 
     def _redirected(self, ask: Ask, target: str) -> Ask:
-        url = urljoin(ask.url, target)
+        url = joined(ask.url, target)
         self.check(url, "a redirect", came_from=ask.url)
         if ask.method != "GET":
             hint = "correct the url of the connection, or `post`"
@@ -155,7 +163,7 @@ class Client:
             target = origin(url)
         except ValueError:
             target = ""
-        if urlsplit(url).scheme not in {"http", "https"} or target not in self._allowed:
+        if target not in self._allowed:
             raise SourceError(
                 f"{what} of {shown(came_from)} leads to {shown(url)}, which is not {self._origin}",
                 hint="if it is meant, list its origin in allowed_origins of the connection; it gets no credentials",
@@ -185,7 +193,7 @@ class Client:
                 async with (
                     asyncio.timeout(self.server.timeout_seconds),
                     self._session.request(
-                        method, URL(url).extend_query(params), headers=headers, data=body, allow_redirects=False
+                        method, _url(url).extend_query(params), headers=headers, data=body, allow_redirects=False
                     ) as response,
                 ):
                     if response.status in _REDIRECTS:
@@ -193,8 +201,8 @@ class Client:
                     data = await self._body(response, url)
                     self._look_at_clock(response)
                     self._check_status(response, url, data)
-                    links = {relation: str(link["url"]) for relation, link in response.links.items()}
-                    return Answer(str(response.url), response.status, response.headers, links, data)
+                    link = ", ".join(response.headers.getall("Link", ()))
+                    return Answer(str(response.url), response.status, response.headers, link, data)
 
     async def _body(self, response: aiohttp.ClientResponse, url: str) -> bytes:
         """The whole body, unpacked in bounded steps. SourceError beyond the limit."""
@@ -215,6 +223,8 @@ class Client:
                     hint="ask for smaller pages, or raise limits.response_bytes_max",
                 )
             parts.append(made)
+        if unpack and unpack.unused_data:
+            raise SourceError(f"{shown(url)} answers with something behind what is packed", hint="have it repaired")
         if unpack and size and not unpack.eof:
             raise SourceUnreachableError(f"{shown(url)} broke off: its packed answer has no end", hint=_LATER)
         return b"".join(parts)
@@ -308,6 +318,9 @@ class Client:
         """Errors of the HTTP library as ours."""
         try:
             yield
+        except aiohttp.ConnectionTimeoutError as error:
+            told = f"{shown(url)} gave no connection within {self.server.connect_timeout_seconds:g} seconds"
+            raise SourceUnreachableError(told, hint=_LATER) from error
         except TimeoutError as error:
             limit = f"{self.server.timeout_seconds:g} seconds"
             hint = "ask for smaller pages, or raise timeout_seconds of the connection"
@@ -317,8 +330,14 @@ class Client:
                 f"{shown(url)} has no certificate that can be trusted: {_reason(error)}",
                 hint="have it renewed; for an authority of your own name its file in tls_ca of the connection",
             ) from error
+        except zlib.error as error:
+            raise SourceUnreachableError(f"{shown(url)} answers with a damaged packing", hint=_LATER) from error
         except aiohttp.InvalidURL as error:
-            raise SourceError(f"{shown(url)} is no URL that can be asked", hint="correct the path") from error
+            raise SourceError(
+                f"{shown(url)} is no URL that can be asked", hint="correct the url, or the path"
+            ) from error
+        except ValueError as error:  # what the library makes of a URL or a header that is none
+            raise SourceError(f"{shown(url)} cannot be asked, or answers no HTTP", hint="correct the path") from error
         except (aiohttp.ClientError, OSError) as error:
             told = f"{shown(url)} cannot be reached, or broke off: {_reason(error)}"
             raise SourceUnreachableError(told, hint=_LATER) from error
@@ -337,11 +356,39 @@ def _reason(error: BaseException) -> str:
 
 def shown(url: str) -> str:
     """A URL as people may read it: without parameters, which may hold secrets."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return printable(url.partition("?")[0].rpartition("@")[2][:300])
     return printable(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"[:300])
+
+
+def joined(base: str, target: str) -> str:
+    """A URL that an answer gives, whole; one that means nothing stays as it is, to be refused by `check`."""
+    try:
+        return urljoin(base, target)
+    except ValueError:
+        return target
+
+
+def linked(header: str, relation: str) -> str:
+    """What a Link header (RFC 8288) says of a relation, whatever its case; empty without one.
+
+    Upstream: `links` of aiohttp knows neither `REL=`, nor `Next`, nor several relations of one link.
+    """
+    for url, rest in _LINK.findall(header):
+        relations = (quoted or plain for name, quoted, plain in _PARAMETER.findall(rest) if name.lower() == "rel")
+        if relation.lower() in next(relations, "").lower().split():
+            return str(url).strip()
+    return ""
+
+
+def _url(text: str) -> URL:
+    """A URL as it was given, byte by byte, where that can be."""
+    return URL(text, encoded=text.isascii() and text.isprintable() and " " not in text)
 
 
 def head(data: bytes) -> str:
     """The beginning of an answer, harmless to a terminal."""
-    text = printable(data[:_SHOWN_BYTES].decode("utf-8", "backslashreplace"))
+    text = hide_secrets(printable(data[:_SHOWN_BYTES].decode("utf-8", "backslashreplace")))
     return f'"{text}{"…" if len(data) > _SHOWN_BYTES else ""}"'

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Final
 
 from pratique.databases import Lookback
 
+_NUMBER: Final = re.compile(r"[+-]?\d+(\.\d+)?", re.ASCII)
+_DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _MOMENT: Final = re.compile(
     r"(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}(?::\d{2})?)(\.\d+)?(Z|[+-]\d{2}(?::?\d{2})?)?", re.ASCII
 )
@@ -17,17 +19,19 @@ _MOMENT: Final = re.compile(
 
 def key_of(kind: str) -> Callable[[str], Any]:
     """What puts texts of this type of field in order; ValueError for a text that is none of it."""
-    return {"integer": _number, "decimal": _number, "date": date.fromisoformat, "datetime": _moment}[kind]
+    return {"integer": _number, "decimal": _number, "date": _date, "datetime": _moment}[kind]
 
 
 def _number(text: str) -> Decimal:
-    try:
-        number = Decimal(text)
-    except InvalidOperation as error:
-        raise ValueError(text) from error
-    if not number.is_finite():
+    if not _NUMBER.fullmatch(text):
         raise ValueError(text)
-    return number
+    return Decimal(text)
+
+
+def _date(text: str) -> date:
+    if not _DATE.fullmatch(text):
+        raise ValueError(text)
+    return date.fromisoformat(text)
 
 
 def _moment(text: str) -> tuple[datetime, Decimal]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from pratique.apis import ApiInput, Paging, filled, template
 from pratique.errors import SourceError
-from pratique.secrets import reveal
+from pratique.secrets import Secret, remembered, reveal
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,9 @@ def request(
 
 def _path(asked: ApiInput, values: tuple[str, ...]) -> str:
     names = asked.parent.fields if asked.parent else ()
+    for value in asked.path_params.values():
+        if isinstance(value, Secret):
+            remembered(quote(value.reveal(), safe=""))  # as it stands in the URL: an error may name that
     try:
         return filled(asked.path, {**reveal(dict(asked.path_params)), **dict(zip(names, values, strict=True))})
     except ValueError as error:

@@ -23,7 +23,7 @@ from pratique.schema.binding import reader_of
 from pratique.sources.api.cursor import before, key_of
 from pratique.sources.api.pages import PageReader, counted
 from pratique.sources.api.reading import Page, Reading
-from pratique.sources.base import Probe, ReadLimits
+from pratique.sources.base import SHOWN_RECORDS, Probe, ReadLimits
 
 # Limit: a batch is cut before it has so many records, or so many bytes of pages.
 BATCH_RECORDS: Final = 8192
@@ -51,7 +51,7 @@ class ApiSource:
     _reading: Reading | None = field(default=None, init=False, repr=False)
 
     def probe(self) -> Probe:
-        """Ask for the first page and count its records; nothing is kept."""
+        """Ask for the first page and look at its first records; nothing is kept."""
         values = self.values()[:1]
         try:
             answer = run(
@@ -61,8 +61,11 @@ class ApiSource:
             )
             found = counted(answer.body, self.input.records)
         except SourceError as error:
-            return Probe(False, error.message)
-        return Probe(True, f"{self.input.path} of {self.input.server.origin} answers with {found.records} records")
+            return Probe.of(error, "permissions")
+        page = self.input.records.records(json.loads(answer.body, parse_float=str))
+        records = tuple(item for item in page[:SHOWN_RECORDS] if isinstance(item, dict))
+        told = f"{self.input.path} of {self.input.server.origin} answers with {found.records} records"
+        return Probe(True, told, records)
 
     def land(self, since: Position) -> Landed:
         """Land every page that is new since `since`, and describe them.
@@ -75,19 +78,16 @@ class ApiSource:
             self._reading.close()
         span, cursor = self._cursor(since)
         known = next((item for item in reversed(since.known) if item.name == self.input.name), None)
-        told: tuple[str, ...] = ()
         reading = self._begin(span, known, resume=True)
+        resumed = reading.resumed
         try:
             notices = self._walk(reading, cursor)
         except SourceError as error:
-            reading.close()
-            if not _outdated(error, resumed=reading.resumed):
+            if not _outdated(error, resumed=resumed):
                 raise
-            reading = self._begin(span, known, resume=False)
-            told = (f"{self.name}: the API no longer knew where the last run ended: all was asked again",)
-            notices = self._walk(reading, cursor)
-        notices, resumed = told + notices, reading.resumed
-        reading.finish()
+            reading, resumed = self._begin(span, known, resume=False), False
+            told = f"{self.name}: the API no longer knew where the last run ended: all was asked again"
+            notices = (told, *self._walk(reading, cursor))
         self._reading = reading
         return self._described(reading, span, known, notices, more=resumed and span is not None)
 
@@ -107,8 +107,16 @@ class ApiSource:
         """Land what is not there yet; what people should know of it."""
         if reading.complete:
             return ()
-        with gauge.measuring(lambda: Amount("rows", reading.records, 0)):
-            return tuple(f"{self.name}: {notice}" for notice in run(walk_of(self.input, reading, self.limits, cursor)))
+        try:
+            with gauge.measuring(lambda: Amount("rows", reading.records, 0)):
+                notices = run(walk_of(self.input, reading, self.limits, cursor))
+            reading.finish()
+        except BaseException as error:
+            reading.close()
+            if isinstance(error, SourceError) and error.facts.get("useless"):
+                reading.remove()
+            raise
+        return tuple(f"{self.name}: {notice}" for notice in notices)
 
     def _described(
         self,

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 from dataclasses import dataclass, field, replace
+from itertools import count, takewhile
 from typing import Any, Final
-from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from pratique.apis import ApiInput, Paging
 from pratique.errors import SourceError
-from pratique.secrets import hide_secrets
-from pratique.sources.api.client import Answer, Client, head, shown
+from pratique.sources.api.client import Answer, Client, head, joined, linked, shown
 from pratique.sources.api.pages import Counted, counted, exact
 from pratique.sources.api.reading import Page, Reading
 from pratique.sources.api.requests import Ask, request
@@ -21,6 +22,7 @@ from pratique.sources.base import ReadLimits
 _EMPTY_MAX: Final = 100
 # Limit: pages with the same records, one behind the other, where cursors say that each is another one.
 _SAME_MAX: Final = 10
+_USELESS: Final = {"useless": True}  # facts of an error after which nobody wants to go on with these pages
 
 
 @dataclass(slots=True)
@@ -32,7 +34,6 @@ class Walk:
     reading: Reading
     limits: ReadLimits
     cursor: str | None  # what stands for {cursor}
-    asked_pages: int = 0
     notices: dict[str, None] = field(default_factory=dict)
 
     async def run(self) -> None:
@@ -81,7 +82,7 @@ class Walk:
     def _chained_ask(self, stretch: int, paging: Paging | None, after: str | None) -> Ask:
         if paging is None or after is None:
             return self._ask(stretch)
-        if paging.style in {"next", "link_header"}:
+        if after.startswith(("http://", "https://")) and paging.style != "cursor":
             return replace(self._ask(stretch), url=after, params=())
         return self._ask(stretch, paging, after)
 
@@ -111,20 +112,21 @@ class Walk:
                 self._look_at_number(stretch, page, paging, seen, short)
                 records += page.records
                 short = number if paging.style == "offset" and paging.size and page.records < paging.size else short
-                last = self._last(page, paging, records, number) if page.last or page.total is not None else last
+                last = self._last(page, paging, records, number) or last
                 number += 1
         finally:
             for task in tasks.values():
                 task.cancel()
             await asyncio.gather(*tasks.values(), return_exceptions=True)
         self._look_at_total(stretch)
-        beyond = [
-            page for (own, at), page in self.reading.pages.items() if own == stretch and at > number and page.records
-        ]
-        if beyond and last is None:
+        ahead_of_end = (
+            self.reading.pages.get((stretch, number + more)) for more in range(1, self._ahead(number, 0) + 1)
+        )
+        beyond = next((page.number for page in ahead_of_end if page and page.records), None)
+        if beyond is not None and last is None:
             hint = "have the API repaired, or say with `total` or `pages` where it ends"
-            told = f"page {number} is empty, but page {min(page.number for page in beyond)} is not"
-            raise SourceError(f"{self.asked.name}: {told}", hint=hint)
+            told = f"page {number} is empty, but page {beyond} is not"
+            raise SourceError(f"{self.asked.name}: {told}", hint=hint, facts=_USELESS)
 
     def _ahead(self, number: int, last: int | None) -> int:
         """How many pages are asked for at once: while nobody knows the end, no more than were there already."""
@@ -133,7 +135,10 @@ class Walk:
 
     def _look_at_total(self, stretch: int) -> None:
         """Tell where the API tells of more records than it gave."""
-        pages = [page for (own, _), page in self.reading.pages.items() if own == stretch]
+        if self.asked.paging is None or self.asked.paging.total is None:
+            return
+        numbers = takewhile(lambda number: (stretch, number) in self.reading.pages, count(1))
+        pages = [self.reading.pages[stretch, number] for number in numbers]
         total = next((page.total for page in reversed(pages) if page.total is not None), None)
         found = sum(page.records for page in pages)
         if total is not None and found < total:
@@ -146,6 +151,7 @@ class Walk:
             raise SourceError(
                 f"{self.asked.name}: a page has {most} records instead of {paging.size}, and is not the last one",
                 hint=f"the API gives no more at once: write size: {most}",
+                facts=_USELESS,
             )
         told = page.last is not None or page.total is not None
         if page.content and not told and seen.setdefault(page.content, page.number) != page.number:
@@ -155,9 +161,8 @@ class Walk:
     @staticmethod
     def _last(page: Page, paging: Paging, records: int, number: int) -> int | None:
         """The number of the last page, as this page tells it; None while nobody knows."""
-        if page.last is not None:
-            return page.last - paging.first + 1
-        assert page.total is not None  # noqa: S101 - asked before
+        if page.last is not None or page.total is None:
+            return page.last
         if paging.size:
             return max(1, -(-page.total // paging.size))
         return number if records >= page.total else None
@@ -177,7 +182,6 @@ class Walk:
     async def _land(self, stretch: int, number: int, ask: Ask, paging: Paging | None) -> Page:
         """Ask for a page and land it."""
         self._check_limits()
-        self.asked_pages += 1
         try:
             answer = await self.client.fetch(ask)
         except SourceError as error:
@@ -208,32 +212,37 @@ class Walk:
         try:
             return counted(answer.body, self.asked.records)
         except SourceError as error:
-            told = f"page {number} of {shown(answer.url)}: {error.message}: {hide_secrets(head(answer.body))}"
+            told = f"page {number} of {shown(answer.url)}: {error.message}: {head(answer.body)}"
             raise SourceError(told, hint=error.hint) from error
 
     def _after(self, answer: Answer, found: Counted, paging: Paging | None) -> str | None:
         """What leads to the next page: a URL that may be asked, or a text; None at the end."""
         if paging is None or paging.style in {"page", "offset"}:
             return None
-        if paging.style == "next_page_header":
-            return answer.headers.get(paging.where, "").strip() or None
         if paging.style == "cursor":
             assert paging.path is not None  # noqa: S101 - the style has one
             return exact(answer.body, paging.path)
-        if paging.style == "link_header":
-            url = answer.links.get(paging.where)
-        else:
-            assert paging.path is not None  # noqa: S101 - the style has one
-            value = paging.path.one(found.value)
-            if value is not None and not isinstance(value, str):
-                raise SourceError(
-                    f"the next page at {paging.where!r} is no URL", hint="is it a cursor? paginate: {cursor: …}"
-                )
-            url = urljoin(answer.url, value) if value else None
-        if url is None:
+        told = self._told_next(answer, found, paging)
+        if paging.style == "next_page_header" and not told.startswith(("http://", "https://", "/")):
+            return told or None
+        if not told:
             return None
+        url = joined(answer.url, told)
         self.client.check(url, "the next page", came_from=answer.url)
         return self._without_key(url)
+
+    def _told_next(self, answer: Answer, found: Counted, paging: Paging) -> str:
+        """What an answer says of the next page; empty at the end."""
+        if paging.style == "next_page_header":
+            return answer.headers.get(paging.where, "").strip()
+        if paging.style == "link_header":
+            return linked(answer.link, paging.where)
+        assert paging.path is not None  # noqa: S101 - the style has one
+        value = paging.path.one(found.value)
+        if value is not None and not isinstance(value, str):
+            told = f"the next page at {paging.where!r} is no URL"
+            raise SourceError(told, hint="is it a cursor? paginate: {cursor: …}")
+        return value or ""
 
     def _without_key(self, url: str) -> str:
         """A URL without our key, which is put on it again when it is asked: it stands on no disk."""
@@ -259,7 +268,7 @@ class Walk:
         return SourceError(
             f"{self.asked.name}: no progress: page {number}{where} {how}",
             hint="nothing of it was loaded; correct `paginate`, or have the API repaired",
-            facts={"stuck": True},
+            facts=_USELESS,
         )
 
 
@@ -270,7 +279,7 @@ def _sha256(body: bytes) -> str:
 def _whole(path: Any, value: Any) -> int | None:
     """The whole number at a path, None without one."""
     found = path.one(value) if path else None
-    if isinstance(found, str) and found.isdigit():
+    if isinstance(found, str) and re.fullmatch("[0-9]{1,15}", found):
         return int(found)
     return found if isinstance(found, int) and not isinstance(found, bool) and found >= 0 else None
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from pratique.databases import Cursor, CursorSpan, DatabaseInput
@@ -11,10 +12,10 @@ from pratique.errors import ConfigurationError, SourceError
 from pratique.model import CsvForm, Disposition, FileVersion, HeldFile, Landed, LandedFile, Part, Position
 from pratique.schema import Schema
 from pratique.schema.binding import bind
-from pratique.sources.base import Probe, ReadLimits
+from pratique.sources.base import SHOWN_RECORDS, Probe, ReadLimits, Step
 from pratique.sources.database.base import Bounds, Database, Snapshot, SourceColumn, Window
-from pratique.sources.database.lines import LineReader, Sink
-from pratique.sources.files.scratch import scratch_file
+from pratique.sources.database.lines import LineReader, Sink, values_of
+from pratique.sources.files.scratch import check_landed, scratch_file
 from pratique.sources.retry import retried
 
 _NESTED = frozenset({"json", "array", "object"})
@@ -37,13 +38,25 @@ class DatabaseSource:
         self._database = open_database(self.input)
 
     def probe(self) -> Probe:
-        """Look whether the database answers and has these columns."""
+        """Look whether the database answers, has these columns, and gives rows."""
+        step: Step = "address" if self.input.server.kind == "sqlite" else "credentials"
+        lines: list[bytes] = []
+        names: list[str] = []
         try:
             with self._database.snapshot() as snapshot:
+                step = "permissions"
                 columns = snapshot.columns()
+                step = "records"
+                wanted = chosen(columns, self.schema, self.input, self.limits.columns_max)
+                names = [column.name for column in wanted]
+                snapshot.copy(wanted, frozenset(), None, _first(lines))
+        except _EnoughError:
+            pass
         except SourceError as error:
-            return Probe(False, error.message)
-        return Probe(True, f"{self.input.name} in {self.input.server.shown} has {len(columns)} columns")
+            return Probe.of(error, "permissions" if step == "records" and not isinstance(error, MisfitError) else step)
+        rows = b"".join(lines).split(b"\n")[:-1][:SHOWN_RECORDS]
+        records = tuple(dict(zip(names, values_of(row.decode()), strict=True)) for row in rows)
+        return Probe(True, f"{self.input.name} in {self.input.server.shown} has {len(names)} columns", records)
 
     def land(self, since: Position) -> Landed:
         """Copy what is new since `since` out of one snapshot into a file of its own, and describe that.
@@ -78,10 +91,8 @@ class DatabaseSource:
         part = Part(form, (LandedFile(path, version, count),))
         # The load before this one is part of this load's id: a table that returns to an earlier state is loaded again.
         supersedes = (name,) if known else ()
-        verify = _Unchanged(path, version.size)
-        return Landed(
-            self.name, (part,), reader, supersedes=supersedes, notices=notices, verify=verify.check, cursor=span
-        )
+        verify = partial(check_landed, path, version.size)
+        return Landed(self.name, (part,), reader, supersedes=supersedes, notices=notices, verify=verify, cursor=span)
 
     def _copied(
         self, snapshot: Snapshot, columns: Sequence[SourceColumn], window: Window | None
@@ -116,6 +127,21 @@ class DatabaseSource:
         end = last if found.behind or found.newest is None else found.newest
         span = CursorSpan(column.name, column.type, low, end)
         return span, window, tuple(_notices(self.name, column, found, moved=end != last))
+
+
+class _EnoughError(Exception):
+    """As many rows were given as a person looks at."""
+
+
+def _first(lines: list[bytes]) -> Callable[[bytes], None]:
+    """Take lines, or parts of them, until there are enough."""
+
+    def write(data: bytes) -> None:
+        lines.append(data)
+        if sum(piece.count(b"\n") for piece in lines) >= SHOWN_RECORDS:
+            raise _EnoughError
+
+    return write
 
 
 class MisfitError(SourceError):
@@ -215,7 +241,7 @@ def _check_zones(columns: Sequence[SourceColumn], schema: Schema, bound: Mapping
 
 def _position(before: CursorSpan | None, column: SourceColumn, source: str) -> str | None:
     """Where the last load ended. What was said of another column, or of another type, says nothing of this one."""
-    if before is None:
+    if before is None or before.end is None:  # where no row was yet, no type is known either
         return None
     if (before.field, before.type) != (column.name, column.type):
         raise SourceError(
@@ -239,15 +265,3 @@ def _notices(source: str, column: SourceColumn, found: Bounds, *, moved: bool) -
             f"{source}: its greatest {column.name} is less than at the last run: rows were deleted, or this server is "
             "a copy that is behind; the position stays"
         )
-
-
-@dataclass(frozen=True, slots=True)
-class _Unchanged:
-    """Whether what was landed is still there in its full length."""
-
-    path: Path
-    size: int
-
-    def check(self) -> None:
-        if not self.path.is_file() or self.path.stat().st_size != self.size:
-            raise SourceError("its landed rows were changed by somebody", hint="run again")

@@ -38,6 +38,8 @@ class Candidate:
     path: Path
     captures: dict[str, str] = field(default_factory=dict)
     problem: str = ""
+    tag: str = ""  # names its version where it comes from a cloud
+    size: int = -1  # in bytes, where that is known before it is here
 
 
 @dataclass(slots=True)
@@ -67,7 +69,7 @@ class PathPattern:
         segments: list[str | re.Pattern[str]] = []
         for part in parts:
             if part == "**":
-                whole.append("(?:[^/]+/)*")
+                whole.append(r"(?:(?!\.)[^/]*/)*")
                 segments.append(re.compile(_DEEP))
                 continue
             plain = re.fullmatch(r"[^*?{}]+", part) is not None
@@ -76,7 +78,7 @@ class PathPattern:
             segments.append(part if plain else re.compile(self._expression(part, set()), re.DOTALL))
         self._segments = tuple(segments)
         text = "".join(whole)
-        self._whole = re.compile(text.removesuffix("/") if parts[-1] != "**" else text + "[^/]+", re.DOTALL)
+        self._whole = re.compile(text.removesuffix("/") if parts[-1] != "**" else text + r"(?!\.)[^/]+", re.DOTALL)
 
     def _relative(self) -> str:
         text = self.text.replace(os.sep, "/")
@@ -122,6 +124,15 @@ class PathPattern:
     def wild(self) -> bool:
         """Whether the pattern can name more than one file."""
         return any(not isinstance(segment, str) for segment in self._segments)
+
+    @property
+    def beginning(self) -> str:
+        """What every name that it names begins with."""
+        return re.split(r"[*?{]", self._relative(), maxsplit=1)[0].removeprefix("./")
+
+    def matched(self, name: str) -> Candidate | None:
+        """A candidate without a path if it names this; hidden files and folders as in a folder."""
+        return self._candidate(Path(), name) if self._whole.fullmatch(name) else None
 
     def files(self) -> list[Candidate]:
         """Every file that is there now, by name ascending.

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from io import BufferedWriter, FileIO
 from pathlib import Path
 
-from pratique.errors import StateError
+from pratique.errors import SourceError, StateError
 
 
 class Scratch:
@@ -55,3 +55,9 @@ def _disk(folder: Path, task: str) -> Iterator[None]:
             f"{task} into {folder}: {error.strerror}",
             hint="free space there, or name another state folder in state.path",
         ) from error
+
+
+def check_landed(path: Path, size: int) -> None:
+    """Raise SourceError unless what was landed is still there in its full length."""
+    if not path.is_file() or path.stat().st_size != size:
+        raise SourceError("its landed records were changed by somebody", hint="run again")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from pratique.errors import ConfigurationError, SourceError
+from pratique.errors import ConfigurationError, SourceError, SourceUnreachableError
 from pratique.gauge import Amount, gauge
 from pratique.model import (
     Disposition,
@@ -23,7 +23,8 @@ from pratique.model import (
     RawRecord,
 )
 from pratique.schema import Dialect, Schema
-from pratique.sources.base import Probe, ReadLimits
+from pratique.sources.base import SHOWN_RECORDS, Probe, ReadLimits, Step
+from pratique.sources.files.folder import Folder, LocalFolder
 from pratique.sources.files.pattern import Candidate, PathPattern
 from pratique.sources.files.survey import (
     Descriptor,
@@ -51,7 +52,7 @@ class _Found:
 
     @property
     def version(self) -> FileVersion:
-        return FileVersion(self.candidate.name, self.survey.sha256, self.survey.size)
+        return FileVersion(self.candidate.name, self.survey.sha256, self.survey.size, self.candidate.tag)
 
     @property
     def landed(self) -> LandedFile:
@@ -86,7 +87,7 @@ class _Plan:
 
 @dataclass(slots=True)
 class FileSource:
-    """The files that a path pattern names, below `base`. Holds nothing open between two calls."""
+    """The files that a path pattern names, below `base` or in a `folder`. Holds nothing open between two calls."""
 
     name: str
     path: str
@@ -98,7 +99,8 @@ class FileSource:
     overrides: tuple[tuple[Mapping[str, str], Dialect], ...] = ()
     limits: ReadLimits = field(default_factory=ReadLimits)
     workspace: Path = field(default_factory=lambda: Path(tempfile.gettempdir()))
-    _pattern: PathPattern = field(init=False, repr=False)
+    folder: Folder | None = None
+    _folder: Folder = field(init=False, repr=False)
     _bytes_before: int = field(default=0, init=False, repr=False)
     _surveys: dict[str, _Found] = field(default_factory=dict, init=False, repr=False)
 
@@ -107,15 +109,24 @@ class FileSource:
             near = difflib.get_close_matches(self.format, FORMATS, 1)
             hint = f"did you mean {near[0]}?" if near else "served are " + ", ".join(FORMATS)
             raise ConfigurationError(f"the format {self.format!r} of the source {self.name} is not served", hint=hint)
-        self._pattern = PathPattern(self.path, self.base)
+        self._folder = self.folder or LocalFolder(PathPattern(self.path, self.base))
 
     def probe(self) -> Probe:
-        """Look for files, without opening any."""
+        """Look for files, and read the smallest of them."""
+        step: Step = "address"
         try:
-            files = self._pattern.files()
+            files = self._candidates(Position())
+            step = "records"
+            smallest = min(files, key=lambda item: (_size(item) or 1 << 62, item.name))
+            with self._folder.bringing([smallest]):
+                survey = self._open(smallest).survey
         except SourceError as error:
-            return Probe(False, error.message)
-        return Probe(bool(files), f"{len(files):,} files match {self.path!r} in {self.base}")
+            return Probe.of(error, step)
+        numbers = range(survey.first_number, survey.first_number + min(survey.records, SHOWN_RECORDS))
+        records = tuple(record.values for record in survey.records_of(numbers))
+        match = "1 file matches" if len(files) == 1 else f"{len(files):,} files match"
+        told = f"{match} {self.path!r} in {self._folder.shown}; these are of {smallest.name}"
+        return Probe(True, told, records)
 
     def land(self, since: Position) -> Landed:
         """Describe the files that are new since `since`, at most `files_per_load_max` of them; each is read once.
@@ -125,22 +136,20 @@ class FileSource:
         hash, and second copies, are `skipped`. Raises SourceError if there is no file at all.
         """
         candidates = self._candidates(since)
-        with gauge.measuring(self._amount(candidates)):
-            return self._planned(candidates, since)
-
-    def _planned(self, candidates: list[Candidate], since: Position) -> Landed:
-        if self.disposition == "replace":  # which reads all of its files again when one more has come
-            return self._landed(self._plan_replace(candidates, since))
-        self._forget_unpacked(since)
-        return self._landed(self._plan(candidates, since))
+        replaces = self.disposition == "replace"  # which reads all of its files again when one more has come
+        known = _by_tag(since.latest if replaces else since.known)
+        wanted = [item for item in candidates if known.get((item.name, item.tag)) is None]
+        if replaces and known and not wanted and len(known) == len(candidates):
+            return self._landed(_Plan(skipped=[*since.latest]))
+        with gauge.measuring(self._amount(candidates)), self._folder.bringing(candidates if replaces else wanted):
+            if replaces:
+                return self._landed(self._plan_replace(candidates, since))
+            self._forget_unpacked(since)
+            return self._landed(self._plan(candidates, since))
 
     def _amount(self, candidates: list[Candidate]) -> Callable[[], Amount | None]:
         """How many bytes of the files are read, of all that match; what is known already counts as read."""
-        sizes = []
-        for candidate in candidates:
-            with contextlib.suppress(OSError):  # it is told where the file is read
-                sizes.append(candidate.path.stat().st_size)
-        total = sum(sizes)
+        total = sum(map(_size, candidates))
         self._bytes_before = 0
         return lambda: Amount("bytes", min(self._bytes_before + gauge.position, total), total)
 
@@ -150,14 +159,15 @@ class FileSource:
         for name, found in self._surveys.items():
             if found.real.parent == self.workspace and newest.get(name) == found.survey.sha256:
                 found.real.unlink(missing_ok=True)
+                self._folder.forget(found.candidate)
             for path in found.survey.scratch if newest.get(name) == found.survey.sha256 else ():
                 path.unlink(missing_ok=True)
 
     def _candidates(self, since: Position) -> list[Candidate]:
-        candidates = self._pattern.files()
+        candidates = self._folder.files()
         if not candidates and (not since.known or self.disposition == "replace"):
             raise SourceError(
-                f"no file matches {self.path!r} in {self.base}",
+                f"no file matches {self.path!r} in {self._folder.shown}",
                 hint="check the path of the source; hidden files are not matched"
                 + ("; the table keeps its rows" if since.known else ""),
             )
@@ -188,8 +198,15 @@ class FileSource:
         plan = _Plan()
         hashes = {version.sha256 for version in since.known}
         newest = {version.name: version.sha256 for version in since.known}
+        tagged = _by_tag(since.known)
         alone = self.on_new_version == "replace"  # its rows are found again by the id of its load
         for candidate in candidates:
+            if (version := tagged.get((candidate.name, candidate.tag))) is not None:
+                plan.skipped.append(version)
+                continue
+            if self._is_full(plan, candidate):
+                plan.more = True
+                break
             found = self._survey(candidate, plan, hashes)
             if found is None:
                 continue
@@ -209,6 +226,12 @@ class FileSource:
             if again and self._replaces:
                 plan.supersedes.append(candidate.name)
         return plan
+
+    def _is_full(self, plan: _Plan, candidate: Candidate) -> bool:
+        """Whether what is landed for one load would take more disk than it may."""
+        limit = self.limits.unpacked_bytes_max
+        landed = sum(max(found.candidate.size, 0) for found in plan.chosen)
+        return bool(plan.chosen) and candidate.size <= limit < landed + candidate.size
 
     @property
     def _replaces(self) -> bool:
@@ -237,11 +260,13 @@ class FileSource:
     def _survey(self, candidate: Candidate, plan: _Plan, known: set[str] | frozenset[str]) -> _Found | None:
         """Survey a file, or remember why it is held; a file that is known by its hash is skipped whatever it is."""
         before = self._surveys.get(candidate.name)
-        if before is not None and _unchanged(before):
+        if before is not None and before.candidate.tag == candidate.tag and _unchanged(before):
             self._bytes_before += before.survey.size
             return before
         try:
             found = self._open(candidate)
+        except SourceUnreachableError:  # not the fault of this file
+            raise
         except SourceError as error:
             sha256 = str(error.facts.get("sha256", ""))
             version = FileVersion(candidate.name, sha256, int(error.facts.get("size", 0)))
@@ -256,7 +281,8 @@ class FileSource:
     def _open(self, candidate: Candidate) -> _Found:
         if candidate.problem:
             raise SourceError(candidate.problem, hint=f"the path is {self.path!r}")
-        handle, real = open_inside(candidate.path, self.base)
+        candidate, base = self._folder.here(candidate)
+        handle, real = open_inside(candidate.path, base)
         try:
             check_regular(handle)
             before = Descriptor.of(os.fstat(handle))
@@ -362,6 +388,19 @@ def _notices(source: str, chosen: Sequence[_Found]) -> Iterator[str]:
     for notice, files in names.items():
         more = f" (and so in {len(files) - 1:,} more files)" if len(files) > 1 else ""
         yield f"{source}: {files[0]}: {notice}{more}"
+
+
+def _size(candidate: Candidate) -> int:
+    """In bytes; 0 if it cannot be told: it is told where the file is read."""
+    with contextlib.suppress(OSError):
+        return candidate.size if candidate.size >= 0 else candidate.path.stat().st_size
+    return 0
+
+
+def _by_tag(versions: Sequence[FileVersion]) -> dict[tuple[str, str], FileVersion]:
+    """Of each name its newest version, by the tag that a cloud gave it; what has no tag must be read to be known."""
+    newest = {version.name: version for version in versions}
+    return {(version.name, version.tag): version for version in newest.values() if version.tag}
 
 
 def _unchanged(found: _Found) -> bool:
