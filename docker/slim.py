@@ -9,6 +9,7 @@ from pathlib import Path
 from shutil import rmtree
 
 DROPPED = (
+    "apprise/i18n/*/",  # translations
     "botocore/data/*/",  # descriptions of every service of AWS: 20 MB
     "numpy/**/tests/",
     "numpy/f2py/",
@@ -25,7 +26,6 @@ DROPPED = (
 KEPT = ("botocore/data/s3", "botocore/data/sso", "botocore/data/sso-oidc", "botocore/data/sts", "botocore/data/signin")
 KEPT += ("pygments/lexers/python.py", "pygments/lexers/special.py")
 LINKED = ("pyarrow/libarrow_python*.so*",)  # a wheel cannot hold links, so it holds the same library three times
-STRIPPED = ("pyarrow/*.so*",)
 
 
 def main() -> None:
@@ -42,9 +42,9 @@ def main() -> None:
                 path.unlink()
     for pattern in LINKED:
         link_copies(sorted(found(packages, pattern), key=lambda path: (-len(path.name), path.name)))
-    for pattern in STRIPPED:
-        libraries = [path for path in found(packages, pattern) if not path.is_symlink()]
-        subprocess.run(["strip", "--strip-unneeded", *libraries], check=True)
+    # What lies in NAME.libs was moved there by the makers of the wheel, and does not survive it.
+    libraries = [path for path in packages.rglob("*.so*") if not path.is_symlink() and ".libs" not in str(path.parent)]
+    subprocess.run(["strip", "--strip-unneeded", *sorted(libraries)], check=True)
 
 
 def found(packages: Path, pattern: str) -> list[Path]:
