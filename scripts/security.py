@@ -61,7 +61,7 @@ SCANS = (
     Scan(
         "detect-secrets",
         # Keys and passwords by their form. What looks random is not one: locks and tests are full of hashes.
-        ("detect-secrets-hook", *SECRETS, "--exclude-secrets", "^(hunter2|canary.*|secret)$"),
+        ("detect-secrets-hook", *SECRETS, "--exclude-secrets", "^(hunter2|canary.*|secret|%s|p%40ss)$"),
         (".",),
         "secret.txt",
         "secret.txt",
