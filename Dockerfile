@@ -3,7 +3,7 @@
 ARG PYTHON=python:3.12-slim
 
 FROM ${PYTHON} AS build
-ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 PIP_ROOT_USER_ACTION=ignore
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 PIP_ROOT_USER_ACTION=ignore PYTHONDONTWRITEBYTECODE=1
 WORKDIR /build
 # For `strip`, of whatever version Debian has: nothing of it stays.
 # hadolint ignore=DL3008
@@ -21,10 +21,9 @@ COPY src src
 RUN tools/bin/python -m hatchling build --target wheel \
  && tools/bin/python -m pip --python /opt/pratique/bin/python install --quiet --no-compile --no-deps --no-index dist/*.whl
 COPY docker/slim.py docker/
-# Byte code that never looks at a file's time: the root file system may be read-only, and two builds are equal. By one
-# process, with one seed: what is shared inside a file of byte code depends on what was compiled before it.
+# Byte code that never looks at a file's time: the root file system may be read-only, and two builds are equal.
 RUN python docker/slim.py /opt/pratique \
- && PYTHONHASHSEED=0 /opt/pratique/bin/python -m compileall -q -j 1 --invalidation-mode unchecked-hash /opt/pratique/lib
+ && /opt/pratique/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/pratique/lib
 
 FROM ${PYTHON}
 ARG VERSION=0.1.0
