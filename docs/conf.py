@@ -29,7 +29,7 @@ FOLDERS = {
     "decisions": "Decisions",
 }
 _FILE_BLOCK = re.compile(r"^```(\w+) file=(\S+)$", re.MULTILINE)
-_LINK = re.compile(r"\]\(([\w-]+)/([\w-]+)\.md\)")
+_LINK = re.compile(r"\]\((?:([\w-]+)/)?([\w-]+)\.md\)")
 
 
 def read(_app: Any, name: str, source: list[str]) -> None:
@@ -38,7 +38,7 @@ def read(_app: Any, name: str, source: list[str]) -> None:
     if name == root_doc:
         pages = list(dict.fromkeys(_LINK.findall(text)))
         for folder, caption in FOLDERS.items():
-            names = "\n".join(f"{found}/{page}" for found, page in pages if found == folder)
+            names = "\n".join(f"{found}/{page}".lstrip("/") for found, page in pages if (found or "how-to") == folder)
             text += f"\n```{{toctree}}\n:hidden:\n:caption: {caption}\n\n{names}\n```\n"
     source[0] = text
 

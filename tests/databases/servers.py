@@ -65,7 +65,7 @@ class Server:
         return f"{self.scheme}://{user or self.user}@127.0.0.1:{self.port}/{database}"
 
 
-def _install(package: str) -> None:
+def install(package: str) -> None:
     """Install a server's package where that can be done; one process of the tests at a time."""
     if os.getuid() == 0 and shutil.which("apt-get"):
         quiet = {"env": {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}, "capture_output": True, "timeout": 300}
@@ -85,7 +85,7 @@ def _postgres_programs() -> Path | None:
 def postgres() -> Iterator[Server]:
     """A private PostgreSQL cluster, asking for passwords."""
     if _postgres_programs() is None:
-        _install("postgresql")
+        install("postgresql")
     programs = _postgres_programs()
     if programs is None:
         pytest.fail("the tests of PostgreSQL need its server: apt-get install postgresql")
@@ -120,7 +120,7 @@ def postgres() -> Iterator[Server]:
 def mariadb() -> Iterator[Server]:
     """A private MariaDB server, asking for passwords."""
     if shutil.which("mariadbd") is None:
-        _install("mariadb-server")
+        install("mariadb-server")
     if shutil.which("mariadbd") is None:
         pytest.fail("the tests of MariaDB need its server: apt-get install mariadb-server")
     with _folder() as folder:
