@@ -129,8 +129,7 @@ def remembered(text: str) -> str:
 
 def _written_otherwise(text: str) -> Iterator[str]:
     """How a secret is written where it cannot stand as it is."""
-    forms = (quote(text), quote(text, safe=""), quote_plus(text), unquote(text), json.dumps(text)[1:-1])
-    yield from (form for form in forms if len(form) >= _HIDDEN_CHARACTERS_MIN)
+    yield from (quote(text), quote(text, safe=""), quote_plus(text), json.dumps(text)[1:-1])
     data = text.encode("utf-8", "surrogateescape")
     for before in range(3):  # bytes of a group of three that are not its own, as in `user:secret`
         encoded = base64.b64encode(bytes(before) + data).decode().rstrip("=")
