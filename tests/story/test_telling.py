@@ -54,3 +54,16 @@ def test_a_run_at_work_is_measured_as_active(tmp_path: Path) -> None:
         with ledger.begin("shop", "dev", sources=["orders"]):
             assert current(ledger) == [Sample(ACTIVE.name, ("shop",), "", 1, adds=False)]
         assert not any(sample.name == ACTIVE.name for sample in current(ledger))
+
+
+def test_who_listens_cannot_fail_a_dry_run(tmp_path: Path) -> None:
+    """A listener that breaks costs a notice in the report, where nothing is written too."""
+    rig = Rig(tmp_path, "duckdb")
+    rig.add_file("a.csv")
+
+    def deaf(event: Event) -> None:
+        raise RuntimeError(event)
+
+    report = run_pipeline(Project(rig.root, "dev"), "orders", emit=deaf, dry_run=True)
+    assert report.exit_code == 0
+    assert "could not be told" in report.notices[-1]
