@@ -58,6 +58,7 @@ def reveal(value: Any) -> Any:
 # Every value that a reference of this process stood for: whatever an error of a driver or of the system quotes, it is
 # hidden before anybody reads it.
 _resolved: set[str] = set()
+_remembered: set[str] = set()  # those of them of which the other forms were made
 _HIDDEN_CHARACTERS_MIN: Final = 4  # Limit: a shorter value protects nothing, and hiding it would garble every message
 _ENCODED_CHARACTERS_MIN: Final = 8  # Limit: a shorter piece of base64 stands in other text by chance
 
@@ -122,8 +123,10 @@ def resolve_secrets(
 
 def remembered(text: str) -> str:
     """`text`, hidden from here on in everything that is told: it is a secret."""
-    if len(text) >= _HIDDEN_CHARACTERS_MIN and text not in _resolved:
-        _resolved.update((text, *_written_otherwise(text)))
+    for form in (text, unquote(text)):  # an address has its password percent-encoded, and who opens it has it plain
+        if len(form) >= _HIDDEN_CHARACTERS_MIN and form not in _remembered:
+            _remembered.add(form)
+            _resolved.update((form, *_written_otherwise(form)))
     return text
 
 
