@@ -135,7 +135,7 @@ def lines_once(folder: Path, chance: Random) -> None:
     content = damaged(chance, "\n".join(record(chance) for _ in range(chance.randrange(1, 6))).encode())
     result = landed(folder, "jsonl", content)
     assert result.held == (), (content, result.held)
-    texts = [line for line in content.split(b"\n") if line.strip(b" \t\r")]
+    texts = [line for line in content.split(b"\n") if line.rstrip(b"\r")]  # one of blanks is a record, and held
     found = rows(result)
     assert len(found) == len(texts) == result.count, (content, found)
     for text, row in zip(texts, found, strict=True):
