@@ -43,7 +43,7 @@ def project(tmp_path: Path) -> Path:
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
     (folder / "in").mkdir()
-    rows = "".join(f"{number},{number % 1000}.50,text {number}\n" for number in range(600_000))
+    rows = "".join(f"{number},{number % 1000}.50,text {number}\n" for number in range(2_400_000))
     (folder / "in" / "orders.csv").write_text(f"id,amount,note\n{rows}")
     return folder
 
@@ -100,7 +100,7 @@ def test_lines_move_and_vanish(project: Path, width: int) -> None:
     moved = [frame for frame in frames if re.match(r"orders +\d+:\d\d:\d\d ", frame)]
     assert code == 8
     assert any("judging" in frame for frame in moved)
-    assert any(re.search(r"%|of 600,000 rows", frame) for frame in moved)
+    assert any(re.search(r"%|of 2,400,000 rows", frame) for frame in moved)
     assert max(map(columns, moved)) <= width
     last = screen(stream)
     assert not [line for line in last if re.search(r"\d:\d\d:\d\d  ?(landing|judging|loading|loaded)", line)]
