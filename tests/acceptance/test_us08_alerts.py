@@ -329,8 +329,8 @@ def test_a_channel_that_hangs_holds_a_run_up_for_seconds_once(tmp_path: Path, ur
             began = time.monotonic()
             assert pratique(root, "run", "shop").returncode == 1
             took.append(time.monotonic() - began)
-    assert took[0] > 5
-    assert took[1] < took[0] - 2
+    assert 5 < took[0] < 13
+    assert took[1] < 5
 
 
 @pytest.mark.parametrize("failpoint", ["run.finished", "alerts.judged", "alert.sent"])
