@@ -40,12 +40,13 @@ def test_other_words_make_another_picture(screenshots: ModuleType) -> None:
 
 def test_ids_and_times_make_no_other_picture(screenshots: ModuleType) -> None:
     """What differs from run to run is steady, of the same length; dates of the data and words of six letters stay."""
-    line = "run {}  dev  {} → {} ({} s)  facade  2026-11-02  pratique runs show {}"
+    line = "run {}  dev  {} → {} {}DONE  facade  2026-11-02  pratique runs show {}"
     made = {
-        screenshots.steady(line.format("0a1b2c", "23:59:59", "00:00:01", "1.8", "0a1b2c")),
-        screenshots.steady(line.format("123456", "01:00:00", "01:00:01", "0.2", "abcde1")),
+        screenshots.steady(line.format("0a1b2c", "23:59:59", "00:00:01", "(1.8 s)  ", "0a1b2c")),
+        screenshots.steady(line.format("123456", "01:00:00", "01:00:01", "(10.2 s) ", "123456")),
+        screenshots.steady(line.format("abcdef", "01:00:00", "01:00:01", "(0.0 s)  ", "abcdef")),
     }
-    assert made == {line.format("7f3a91", "09:30:00", "09:30:00", "0.4", "7f3a91")}
+    assert made == {line.format("7f3a91", "09:30:00", "09:30:00", "(0.4 s)  ", "7f3a91")}
 
 
 @pytest.mark.parametrize("path", PICTURES, ids=lambda path: path.name)

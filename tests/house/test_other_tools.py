@@ -1,6 +1,7 @@
-"""The recipes for Airflow and Dagster hold: each outcome of a run becomes what the page says, in the real scheduler.
+"""What the pages show of other tools is true: Airflow and Dagster start runs, dlt and Great Expectations do what is said.
 
-Each of them is installed into an environment of its own: nightly, for Airflow is 300 MB and Dagster 160 MB.
+Each of them is installed into an environment of its own: nightly, for Airflow takes 300 MB and Dagster 160 MB. What runs on
+every commit is that the programs can be compiled.
 """
 
 import json
@@ -14,9 +15,16 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGE = (ROOT / "docs" / "how-to" / "schedule-runs.md").read_text(encoding="utf-8")
-RECIPES = dict(re.findall(r"^```python file=(\S+)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))
+GUIDES = ("schedule-runs", "move-from-dlt", "move-from-great-expectations")
+PAGES = [(ROOT / "docs" / "how-to" / f"{name}.md").read_text(encoding="utf-8") for name in GUIDES]
+FILES = {
+    name: text
+    for page in PAGES
+    for name, text in re.findall(r"^```\w+ file=(\S+)\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+}
+RECIPES = ("dags/orders.py", "orders_asset.py")
 AIRFLOW, DAGSTER = "apache-airflow==3.3.2", "dagster==1.13.29"
+DLT, EXPECTATIONS = "dlt[duckdb]==1.31.0", "great_expectations==1.24.1"
 OUTCOMES = {"good": "success", "bad": "failed", "gone": "up_for_retry", "slow": "skipped"}
 PROGRAM = """
 import pathlib, time
@@ -45,12 +53,11 @@ print(json.dumps([kinds, told, sorted(item.name for item in repository.schedule_
 Python = Callable[[list[str], Path], str]
 
 
-def test_the_recipes_are_python() -> None:
-    """What the page shows for Airflow and for Dagster can be compiled; each has the folder that a reader replaces."""
-    assert sorted(RECIPES) == ["dags/orders.py", "orders_asset.py"]
-    for name, text in RECIPES.items():
-        compile(text, name, "exec")
-        assert 'PROJECT = "/srv/shop"' in text
+@pytest.mark.parametrize("name", [*RECIPES, "before/pipeline.py", "before/suite.py"])
+def test_programs_for_other_tools_are_python(name: str) -> None:
+    """What a page shows for another tool can be compiled; a recipe has the folder that a reader replaces."""
+    compile(FILES[name], name, "exec")
+    assert ('PROJECT = "/srv/shop"' in FILES[name]) == (name in RECIPES)
 
 
 @pytest.fixture
@@ -82,6 +89,7 @@ def installed(folder: Path, package: str) -> Python:
         environment |= {
             "PATH": f"{Path(sys.executable).parent}:{environment['PATH']}",
             "AIRFLOW_HOME": str(home),
+            "HOME": str(home),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         }
         whole = [str(place / "bin" / command[0]), *command[1:]]
@@ -97,7 +105,7 @@ def recipe(name: str, home: Path, project: Path) -> None:
     """Write what the page shows, for this project."""
     path = home / name
     path.parent.mkdir(parents=True, exist_ok=True)
-    text = RECIPES[name].replace("/srv/shop", str(project))
+    text = FILES[name].replace("/srv/shop", str(project))
     text = text.replace("delay=60", "delay=0").replace("minutes=1", "seconds=1")  # nobody waits for the test
     path.write_text(text, encoding="utf-8")
 
@@ -153,3 +161,29 @@ def test_dagster_does_what_the_page_says(tmp_path: Path, project: Path) -> None:
 
     assert each_outcome(project, play) == OUTCOMES
     assert told[0] == {"read": 1, "loaded": 1, "quarantined": 0}
+
+
+@pytest.mark.nightly
+def test_dlt_loads_what_the_page_says(tmp_path: Path) -> None:
+    """The pipeline that the page moves away from loads all three records, as texts."""
+    home = tmp_path / "shop"
+    home.mkdir()
+    for name in ("orders.csv", "before/pipeline.py"):
+        (home / Path(name).name).write_text(FILES[name], encoding="utf-8")
+    run = installed(tmp_path, DLT)
+    run(["python", "pipeline.py"], home)
+    ask = (
+        "import duckdb; print(duckdb.connect('warehouse.duckdb').execute('SELECT amount FROM shop.orders').fetchall())"
+    )
+    assert "[('19.90',), ('1.239',), ('5.00',)]" in run(["python", "-c", ask], home)
+
+
+@pytest.mark.nightly
+def test_great_expectations_say_what_the_page_says(tmp_path: Path) -> None:
+    """The suite that the page moves away from fails for the country alone."""
+    home = tmp_path / "shop"
+    home.mkdir()
+    (home / "orders.csv").write_text(FILES["orders.csv"], encoding="utf-8")
+    tell = "print([item.success for item in batch.validate(suite).results])\n"
+    (home / "suite.py").write_text(FILES["before/suite.py"] + tell, encoding="utf-8")
+    assert "[True, True, True, False, True]" in installed(tmp_path, EXPECTATIONS)(["python", "suite.py"], home)
