@@ -31,6 +31,7 @@ from pratique.specs.pipeline import (
 from pratique.specs.settings import LimitsSpec
 
 PYPROJECT = Path(__file__).resolve().parent.parent / "pyproject.toml"
+HOW_TO = Path(__file__).resolve().parent / "how-to"
 EXTRAS = tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))["project"]["optional-dependencies"]
 
 
@@ -177,8 +178,20 @@ def rows() -> Iterator[tuple[str, str, Said]]:
                 yield "files", cloud, CLOUD
 
 
-def _shown(kind: str, said: Said) -> str:
-    return said.reads.format(name=CLOUDS.get(kind, f"`{kind}://` folders"))
+def _shown(kind: str, name: str, said: Said) -> str:
+    own = [path.name for path in HOW_TO.glob(f"read-*{name}.md")] if said is CLOUD else []
+    reads = said.reads.format(name=CLOUDS.get(name, f"`{name}://` folders"))
+    return f"[{reads}](../how-to/{[*own, said.guide][0]})" + (f" (`{name}://`)" if name != kind else "")
+
+
+def ways() -> Iterator[tuple[str, Said]]:
+    """What is said of each type, once where several types say the same."""
+    said = {name: found for _, name, found in rows()}
+    told: dict[tuple[str, ...], list[str]] = {}
+    for name, found in said.items():
+        told.setdefault((found.new, found.killed, found.beside), []).append(name)
+    for names in told.values():
+        yield _list(names), said[names[0]]
 
 
 def connectors_page() -> str:
@@ -186,14 +199,14 @@ def connectors_page() -> str:
     parts = [
         "What can be read and written, and what cannot. The page is made from what the code declares.\n",
         "## Sources\n",
-        "| `type` | reads | to install | who asks | only what is new | after a kill the next run | side by side |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for kind, name, said in rows():
-        shown = f"[{_shown(name, said)}](../how-to/{said.guide})" + (f" (`{name}://`)" if name != kind else "")
-        cells = (f"`{kind}`", shown, extra(name), credentials(name), said.new, said.killed, said.beside)
-        parts.append(f"| {' | '.join(cells)} |")
-    parts += [
+        "| `type` | reads | to install | who asks |\n|---|---|---|---|",
+        *(
+            f"| `{kind}` | {_shown(kind, name, said)} | {extra(name)} | {credentials(name)} |"
+            for kind, name, said in rows()
+        ),
+        "",
+        "| `type` | only what is new | after a kill the next run | side by side |\n|---|---|---|---|",
+        *(f"| {name} | {said.new} | {said.killed} | {said.beside} |" for name, said in ways()),
         "",
         "Of all of them: what may pass by itself (no connection, a busy server, an answer that breaks off) is tried",
         "again three times, with growing pauses; a wrong password, a missing table or right fail at once.",
