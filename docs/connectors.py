@@ -58,7 +58,7 @@ SOURCES: dict[str, Said] = {
         "start-from-your-files.md",
         "files whose content is not known",
         "reads the files again that were not committed",
-        "one file after the other, each on all cores",
+        "the files of a load, on all cores",
         (
             "fixed-width text, XML, Avro, ORC are not read",
             "encrypted archives, workbooks and Parquet files are held",

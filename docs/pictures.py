@@ -153,7 +153,7 @@ def deployment() -> str:
     bars: dict[str, int] = {}
     for name, network in reversed(compose["networks"].items()):
         bars[name] = EDGE + len(bars) * (ROW + GAP)
-        known = "no way in, none out" if (network or {}).get("internal") else "a way out, none in"
+        known = "no way in, none out" if (network or {}).get("internal") else "a way out"
         parts.append(box(EDGE, bars[name], width - 2 * EDGE, ROW - 4, f"network {name}: {known}", "held"))
     top = EDGE + len(bars) * (ROW + GAP) + 18
     tall = 34 + 17 * max(len([*lines(service)]) for service in services.values())
