@@ -118,9 +118,11 @@ def test_every_command_and_option_is_in_the_reference() -> None:
 
 
 def test_every_exit_code_is_explained() -> None:
-    """Each exit code of an error stands in the table of `run unattended`, and in the help of the program."""
+    """Each exit code of an error stands in the tables of `run unattended` and of the schedulers, and in the help."""
     table = {int(code) for code in re.findall(r"^\| (\d) \|", page("how-to/run-unattended.md"), re.MULTILINE)}
     assert {kind.exit_code for kind in KINDS} | {0, 8} == table
+    again = re.findall(r"^\| (\d(?:, \d)*) \|", page("how-to/schedule-runs.md"), re.MULTILINE)
+    assert sorted(int(code) for row in again for code in row.split(", ")) == sorted(table)
     told = re.findall(r"\b(\d) [a-z]", (program.epilog or "").partition("Exit codes:")[2].partition("\b")[0])
     assert {int(code) for code in told} == table
 
