@@ -108,3 +108,31 @@ def test_a_locked_file_is_waited_for_and_told_as_passing(sqlite) -> None:
     assert (problem["code"], "held by another process" in problem["message"]) == ("source_unreachable", True)
     sqlite.sql("COMMIT")
     assert sqlite.run()["outcome"] == "done"
+
+
+CHECKED = """
+primaryKey: id
+fields: {id: integer, note: {enum: [good]}, moved: datetime}
+checks:
+  enough: {rule: "count(*) >= 3", scope: set, severity: fail}
+  few_notes: {rule: "count(note) >= 0.9 * count(*)", scope: set, severity: fail}
+"""
+
+
+@pytest.mark.parametrize("write", ["append", "merge"])
+def test_rows_that_are_read_again_count_as_what_they_are(sqlite, write: str) -> None:
+    """An increment of one new row and three known ones is four good rows, for a check too; a run of known ones as well."""
+    sqlite.sql("CREATE TABLE orders (id INTEGER PRIMARY KEY, note TEXT, moved TEXT)")
+    for number in range(10):
+        sqlite.sql("INSERT INTO orders VALUES (?, 'good', ?)", (number, f"2026-01-01 10:{number:02}:00"))
+    sqlite.write("table: orders, cursor: {field: moved, lookback: 2m}", CHECKED, write)
+    assert sqlite.run()["sources"][0]["account"]["loaded"] == 10
+    sqlite.sql("INSERT INTO orders VALUES (10, 'good', '2026-01-01 10:09:30')")
+    known = {"append": ({"loaded before": 3}, 1), "merge": ({}, 4)}[write]
+    account = sqlite.run()["sources"][0]["account"]
+    assert (account["skipped"], account["loaded"], account["read"]) == (*known, 4)
+    known = {"append": ({"loaded before": 3}, 0), "merge": ({}, 3)}[write]
+    account = sqlite.run()["sources"][0]["account"]
+    assert (account["skipped"], account["loaded"], account["read"]) == (*known, 3)
+    assert sqlite.run()["sources"][0]["outcome"] == "unchanged"
+    assert [row[0] for row in sqlite.rows()] == list(range(11))
