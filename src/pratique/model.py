@@ -21,7 +21,13 @@ if TYPE_CHECKING:
 Disposition = Literal["append", "replace", "merge"]
 Severity = Literal["warn", "quarantine", "fail"]
 
-SKIP_REASONS: tuple[str, ...] = ("filter", "identical", "superseded", "loaded before")  # as accounts name them
+SKIP_REASONS: tuple[str, ...] = (
+    "filter",
+    "identical",
+    "superseded",
+    "loaded before",
+    "held before",
+)  # as accounts name them
 
 LINEAGE_COLUMNS: tuple[str, ...] = ("_source", "_file", "_row_number", "_ingestion_timestamp", "_run_id", "_load_id")
 

@@ -219,7 +219,7 @@ WORDS: Final[dict[str, dict[str, str]]] = {
         "loaded": "a number, or all loaded records in any order, as the table holds them, compared by the fields named",
         "exact": "true: every field of the loaded records is compared",
         "quarantined": "a number, or all held records in any order, each by what stands below",
-        "skipped": "a number, or a number for each reason: filter, identical, superseded, loaded before",
+        "skipped": "a number, or a number for each reason: filter, identical, superseded, loaded before, held before",
         "held": "a number of files that are held, or a list: file, reason (a part of it)",
         "gate": "passed or failed; asked only where a test says so. Of a load that it refuses, loaded and quarantined "
         "say how its records were judged",
