@@ -306,7 +306,7 @@ WORDS: Final[dict[str, dict[str, str]]] = {
         "response_bytes_max": "of one answer of an API, unpacked",
         "pages_max": "pages that an API may give in one run",
         "read_seconds_max": "how long the pages of an API are read; what has landed by then is kept for the next run",
-        "landed_hours_max": "how old pages of a run that did not end may be; the next run asks for older ones again",
+        "landed_hours_max": "age at which pages of a run that did not end are cleared away, and asked for again",
         "records_in_memory_max": "records that Python users get as a list",
     },
     "QuarantineSpec": {
