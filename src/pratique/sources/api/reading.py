@@ -186,8 +186,8 @@ def _counts(began: float, hours_max: float) -> bool:
 def clear_outdated(landing: Path, hours_max: float) -> None:
     """Give back the disk of readings that no run goes on with: begun too long ago, and held by no living process.
 
-    `landing` has a folder for each pipeline, in it one for each source, in it one for each reading, also of those that are
-    no longer there. Nothing is needed for evidence: what is held stands in the quarantine, text for text.
+    `landing` has a folder for each pipeline, in it one for each source, in it one for each reading, also of those that
+    are no longer there. Nothing is needed for evidence: what is held stands in the quarantine, text for text.
     """
     for folder in landing.glob("*/*/*"):
         with suppress(OSError):  # another process has it, or clears it as well

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
-from pratique.errors import SourceError, SourceUnreachableError
+from pratique.errors import PratiqueError, SourceError, SourceUnreachableError
 from pratique.inputs import CloudInput
 
 PIECE_BYTES = 1 << 20  # Limit: read and written in pieces of this size, in each thread
@@ -31,16 +33,58 @@ class Body:
     md5: bytes | None = None
 
 
-class Bucket(Protocol):
-    """One bucket, reached by the library of its cloud; that library tries nothing again by itself."""
+class Bucket(ABC):
+    """One bucket, reached by the library of its cloud; that library tries nothing again by itself.
+
+    A cloud says how it lists and how it reads, and what the errors of its library mean.
+    """
+
+    def __init__(self, asked: CloudInput) -> None:
+        self._asked = asked
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
         """Every object whose key begins so, once. SourceUnreachableError if that may pass, else SourceError."""
-        ...
+        with self._told():
+            yield from self._listed(prefix)
 
     def read(self, item: StoredObject) -> Body:
         """The bytes of this version; SourceError if the object is another one now, or gone."""
-        ...
+        with self._told(item.key):
+            body = self._version(item)
+        return Body(self._pieces(body, item.key), body.md5)
+
+    def _pieces(self, body: Body, key: str) -> Iterator[bytes]:
+        with self._told(key):
+            yield from body.pieces
+
+    @contextmanager
+    def _told(self, key: str = "") -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            meant = self._meant(error, key)
+            if meant is None:
+                raise
+            raise meant from error
+
+    @abstractmethod
+    def _listed(self, prefix: str) -> Iterator[StoredObject]:
+        """The objects, page by page."""
+
+    @abstractmethod
+    def _version(self, item: StoredObject) -> Body:
+        """The bytes of this version, as they come."""
+
+    @abstractmethod
+    def _meant(self, error: Exception, key: str) -> PratiqueError | None:
+        """What an error of the library says, of an object where there is a key; None for errors of others."""
+
+
+def pieces_of(file: Any) -> Iterator[bytes]:
+    """Read to its end, and close, what reads like a file."""
+    with file:
+        while piece := file.read(PIECE_BYTES):
+            yield piece
 
 
 def status_error(asked: CloudInput, status: int, code: str, text: str, key: str = "") -> SourceError:
