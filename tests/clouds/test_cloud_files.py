@@ -119,7 +119,7 @@ def test_a_pattern_lists_no_more_than_its_beginning(lake: Lake) -> None:
 def test_a_missing_object_names_the_nearest(lake: Lake) -> None:
     """No such object, no such bucket: told at once, with what was probably meant."""
     lake.put("in/orders.csv", "id\n1\n")
-    with pytest.raises(SourceError, match="there is no object") as caught:
+    with pytest.raises(SourceError, match="there is no file") as caught:
         lake.source("in/ordres.csv").land(Position())
     assert caught.value.hint == "did you mean in/orders.csv?"
     lake.bucket = "no-such-bucket-4711"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -93,12 +93,10 @@ def status_error(asked: CloudInput, status: int, code: str, text: str, key: str 
     facts = {"status": status, "code": code}
     told = f"{what}: {code or status}{': ' + text if text else ''}"
     if status == 412 or code in {"PreconditionFailed", "ConditionNotMet"}:  # noqa: PLR2004 - of HTTP
-        return SourceError(
-            "it changed between listing and reading", hint="run again when its sender has finished it", facts=facts
-        )
+        return changed("changed", facts)
     if status == 404:  # noqa: PLR2004 - of HTTP
         if key:
-            return SourceError("it was removed or replaced between listing and reading", hint="run again", facts=facts)
+            return changed("was removed or replaced", facts)
         return SourceError(
             f"there is no {what}: {code or 'not found'}", hint="check the url of the connection", facts=facts
         )
@@ -110,16 +108,22 @@ def status_error(asked: CloudInput, status: int, code: str, text: str, key: str 
     return SourceError(f"the cloud refuses {told}", hint=hint, facts=facts)
 
 
+def changed(how: str, facts: Mapping[str, Any] | None = None) -> SourceError:
+    """The error for an object that is not the one that was listed any more."""
+    hint = "run again when its sender has finished it"
+    return SourceError(f"it {how} between listing and reading", hint=hint, facts=facts)
+
+
 def unreachable(text: str) -> SourceUnreachableError:
-    """The error for a cloud that may be there later."""
+    """The error for a server that may be there later."""
     return SourceUnreachableError(
-        f"the cloud cannot be reached, or broke off: {text}", hint="nothing of it was loaded; run again"
+        f"it cannot be reached, or broke off: {text}", hint="nothing of it was loaded; run again"
     )
 
 
 def no_credentials(text: str, hint: str) -> SourceError:
     """The error where nothing says who we are."""
-    return SourceError(f"there are no credentials for the cloud: {text}", hint=hint, facts={"code": "NoCredentials"})
+    return SourceError(f"there are no credentials: {text}", hint=hint, facts={"code": "NoCredentials"})
 
 
 def secret(asked: CloudInput, name: str) -> Any:
