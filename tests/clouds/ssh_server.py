@@ -7,6 +7,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from pathlib import Path
 import pytest
 from servers import free_port, install
 
-PASSPHRASE = "canary-sftp-5d2e"  # of a key that lives for one test run
+PASSPHRASE = "canary-sftp-5d2e"  # noqa: S105 - of a key that lives for one test run
 
 
 def _answers(port: int) -> bool:
@@ -101,3 +102,21 @@ def ssh_server() -> Iterator[SshServer]:
             finally:
                 process.terminate()
                 process.wait(30)
+
+
+@contextmanager
+def password_server(server: SshServer, password: str) -> Iterator[int]:
+    """A server that asks for a password (which sshd would look up among the accounts of this machine); its port."""
+    port = free_port()
+    words = [sys.executable, str(Path(__file__).with_name("ssh_passwords.py")), str(port), str(server.folder / "host")]
+    with subprocess.Popen([*words, password], cwd=server.files) as process:
+        try:
+            deadline = time.monotonic() + 60
+            while not _answers(port):
+                assert process.poll() is None, "it does not start"
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+            yield port
+        finally:
+            process.terminate()
+            process.wait(30)
