@@ -223,6 +223,18 @@ def test_a_server_that_says_nothing_or_breaks_off_ends_in_time(partner: Partner)
     assert partner.run("*.csv").sources[0].account.loaded == 1_200_000
     assert broken == [0]
     partner.connection |= {"connect_timeout_seconds": 1, "read_timeout_seconds": 1}
+    partner.put("5.csv", "id\n" + "5\n" * 300_000)
+    seen, silent = [0], [0.0]
+
+    def for_a_while(data: bytes) -> bytes:
+        seen[0] += len(data)
+        if seen[0] > 300_000 and not silent[0]:
+            silent[0] = time.monotonic() + 3
+        return data if time.monotonic() > silent[0] else b""
+
+    partner.proxy.alter = for_a_while
+    assert partner.run("*.csv").sources[0].account.loaded == 300_000
+    partner.put("6.csv", "id\n6\n")
     partner.proxy.alter = lambda _: b""
     began = time.monotonic()
     assert problem(partner.run("*.csv", 3)).code == "source_unreachable"

@@ -6,8 +6,8 @@ import asyncio
 import stat
 import threading
 import weakref
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -85,7 +85,9 @@ class SftpServer(Bucket):
 
     def _read(self, file: asyncssh.SFTPClientFile, item: StoredObject) -> Iterator[bytes]:
         try:
-            while piece := self._ask(self._line.piece(file)):
+            left = item.size
+            while left and (piece := self._ask(self._line.piece(file, left))):
+                left -= len(piece)
                 yield piece
             self._ask(self._line.check(file, item))
         finally:
@@ -103,8 +105,8 @@ class SftpServer(Bucket):
             hint = "ask whoever runs the server which versions and algorithms it speaks"
             return SourceError(f"the server of {where} cannot be spoken with: {error.reason}", hint=hint)
         if isinstance(error, _PASSING):
-            return unreachable(f"{where}: {type(error).__name__}: {error}")
-        return _answer(error, where, key) if isinstance(error, asyncssh.SFTPError) else None
+            return unreachable(f"{where}: {type(error).__name__}: {str(error) or 'no answer in time'}")
+        return _answer(error, where, key) if isinstance(error, asyncssh.SFTPError | ValueError) else None
 
     def _unknown_host(self) -> SourceError:
         host, port = self._asked.host, self._asked.port
@@ -150,13 +152,21 @@ class _Line:
 
     async def end(self) -> None:
         """Hang up."""
-        if self._connection is not None:
-            self._connection.abort()
-            await self._connection.wait_closed()
-        self._connection = self._sftp = None
+        connection, self._connection, self._sftp = self._connection, None, None
+        if connection is not None:
+            connection.abort()
+            await connection.wait_closed()
 
-    def _within(self) -> asyncio.Timeout:
-        return asyncio.timeout(self._asked.read_timeout_seconds)
+    @asynccontextmanager
+    async def _within(self) -> AsyncIterator[None]:
+        """The time of one step. A connection on which nothing comes is given up, so that the next try has another."""
+        seconds = self._asked.read_timeout_seconds
+        try:
+            async with asyncio.timeout(seconds):
+                yield
+        except TimeoutError as error:
+            await self.end()
+            raise TimeoutError(f"no answer within {seconds} s") from error
 
     async def stat(self, key: str) -> asyncssh.SFTPAttrs:
         """What stands there, links followed."""
@@ -189,24 +199,23 @@ class _Line:
         client = await self._client()
         async with self._within():
             file = await client.open(_path(item.key), "rb")
-        try:
-            await self.check(file, item)
-        except BaseException:
+            seen = await file.stat()
+        if (seen.size, _tag(seen)) != (item.size, item.tag):
             await self.leave(file)
-            raise
+            raise changed("changed")
         return file
 
     async def check(self, file: asyncssh.SFTPClientFile, item: StoredObject) -> None:
         """Raise SourceError unless the open file, and what has its name now, are the version that was listed."""
         async with self._within():
-            for seen in (await file.stat(), await self.stat(item.key)):
-                if (seen.size, _tag(seen)) != (item.size, item.tag):
-                    raise changed("changed")
+            both = await asyncio.gather(file.stat(), self.stat(item.key))
+        if any((seen.size, _tag(seen)) != (item.size, item.tag) for seen in both):
+            raise changed("changed")
 
-    async def piece(self, file: asyncssh.SFTPClientFile) -> bytes:
-        """The next bytes; none at the end. They are asked for side by side."""
+    async def piece(self, file: asyncssh.SFTPClientFile, left: int) -> bytes:
+        """The next bytes, of so many that are left; none at the end. They are asked for side by side."""
         async with self._within():
-            piece: bytes = await file.read(PIECE_BYTES)
+            piece: bytes = await file.read(min(PIECE_BYTES, left))
             return piece
 
     async def leave(self, file: asyncssh.SFTPClientFile) -> None:
@@ -271,7 +280,9 @@ def _tag(seen: asyncssh.SFTPAttrs) -> str:
     return "" if seen.mtime is None else f"{seen.size}-{seen.mtime}"
 
 
-def _answer(error: asyncssh.SFTPError, where: str, key: str) -> SourceError:
+def _answer(error: asyncssh.SFTPError | ValueError, where: str, key: str) -> SourceError:
+    if isinstance(error, ValueError):  # as where the user of this process has no name, and no variable says one
+        return SourceError(f"{where} cannot be read: {error}", hint="see the connection, and the environment")
     if not isinstance(error, _GONE):
         return _refused(f"{where}: {key}" if key else where, error)
     if key:
