@@ -138,6 +138,7 @@ def test_names_are_taken_as_they_are_and_only_what_leads_there_is_looked_into(pa
     for name in (".hidden.csv", ".trash/x.csv", "a/other.txt", "a/folder.csv/readme.md"):
         partner.put(name, "id\n99\n")
     os.mkfifo(partner.files / "a" / "pipe.csv")
+    (partner.files / "a" / "link-to-a-pipe.csv").symlink_to(partner.files / "a" / "pipe.csv")
     (partner.files / "linked.csv").symlink_to(partner.put("elsewhere.txt", "id\n7\n"))
     (partner.files / "a" / "circle").symlink_to(partner.files)
     report = partner.run("**/*.csv")

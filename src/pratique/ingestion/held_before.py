@@ -82,9 +82,10 @@ def _known(places: dict[bytes, list[Place]], before: Sequence[Marker], quarantin
 
     What is read again was read by the newest load too: that one holds it, or knew it, or so did the one before it.
     """
-    for marker in reversed(before):
+    left, knew = [*before], 1
+    while left and knew:
+        marker = left.pop()
         for record in quarantine.of(marker):
             if found := places.get(fingerprint(record)):
                 yield found.pop(0)
-        if not marker.account.skipped.get("held before"):
-            return
+        knew = marker.account.skipped.get("held before", 0)

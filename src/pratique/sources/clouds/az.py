@@ -12,7 +12,7 @@ from azure.core import exceptions as azure_errors
 from azure.identity import CredentialUnavailableError, DefaultAzureCredential
 from azure.storage.blob import ContainerClient
 
-from pratique.errors import ConfigurationError, PratiqueError, SourceError
+from pratique.errors import ConfigurationError, SourceError
 from pratique.secrets import remembered
 from pratique.sources.clouds.base import Body, Bucket, StoredObject, no_credentials, secret, status_error, unreachable
 
@@ -21,6 +21,8 @@ _HINT: Final = "az login, or set AZURE_STORAGE_CONNECTION_STRING or AZURE_STORAG
 
 class AzureContainer(Bucket):
     """One container. Credentials: the connection's, else those of AZURE_STORAGE_…, else the usual chain of Azure."""
+
+    errors = (azure_errors.AzureError, OSError, ValueError)
 
     @cached_property
     def _client(self) -> Any:
@@ -68,7 +70,7 @@ class AzureContainer(Bucket):
         )
         return Body(stream.chunks(), item.md5)
 
-    def _meant(self, error: Exception, key: str) -> PratiqueError | None:
+    def _meant(self, error: Exception, key: str) -> SourceError:
         if isinstance(error, azure_errors.ServiceRequestError | azure_errors.ServiceResponseError | OSError):
             return unreachable(f"{self._asked.shown}: {type(error).__name__}: {error}")
         if isinstance(error, CredentialUnavailableError | azure_errors.ClientAuthenticationError):
@@ -80,9 +82,7 @@ class AzureContainer(Bucket):
             text = (error.message or "").splitlines()[0] if error.message else ""
             missing = "" if code == "ContainerNotFound" else key
             return status_error(self._asked, error.status_code or 0, code, text, missing)
-        if isinstance(error, azure_errors.AzureError | ValueError):
-            return SourceError(f"{self._asked.shown} cannot be read: {error}", hint="see the connection")
-        return None
+        return SourceError(f"{self._asked.shown} cannot be read: {error}", hint="see the connection")
 
 
 def _variable(name: str) -> str | None:

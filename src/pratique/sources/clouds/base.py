@@ -6,9 +6,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
-from pratique.errors import PratiqueError, SourceError, SourceUnreachableError
+from pratique.errors import SourceError, SourceUnreachableError
 from pratique.inputs import CloudInput
 
 PIECE_BYTES = 1 << 20  # Limit: read and written in pieces of this size, in each thread
@@ -39,6 +39,8 @@ class Bucket(ABC):
     A cloud says how it lists and how it reads, and what the errors of its library mean.
     """
 
+    errors: ClassVar[tuple[type[Exception], ...]]  # all that the library raises
+
     def __init__(self, asked: CloudInput) -> None:
         self._asked = asked
 
@@ -61,11 +63,8 @@ class Bucket(ABC):
     def _told(self, key: str = "") -> Iterator[None]:
         try:
             yield
-        except Exception as error:
-            meant = self._meant(error, key)
-            if meant is None:
-                raise
-            raise meant from error
+        except self.errors as error:
+            raise self._meant(error, key) from error
 
     @abstractmethod
     def _listed(self, prefix: str) -> Iterator[StoredObject]:
@@ -76,8 +75,8 @@ class Bucket(ABC):
         """The bytes of this version, as they come."""
 
     @abstractmethod
-    def _meant(self, error: Exception, key: str) -> PratiqueError | None:
-        """What an error of the library says, of an object where there is a key; None for errors of others."""
+    def _meant(self, error: Exception, key: str) -> SourceError:
+        """What one of `errors` says, of an object where there is a key."""
 
 
 def pieces_of(file: Any) -> Iterator[bytes]:

@@ -16,7 +16,7 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage
 from google.oauth2 import service_account
 
-from pratique.errors import PratiqueError, SourceError
+from pratique.errors import SourceError
 from pratique.sources.clouds.base import (
     PIECE_BYTES,
     Body,
@@ -35,6 +35,8 @@ _HINT: Final = "gcloud auth application-default login, or set GOOGLE_APPLICATION
 
 class GoogleBucket(Bucket):
     """One bucket. Credentials: the connection's, else the application default ones."""
+
+    errors = (google_errors.GoogleAPICallError, auth_errors.GoogleAuthError, OSError, ValueError)
 
     @cached_property
     def _client(self) -> Any:
@@ -67,13 +69,11 @@ class GoogleBucket(Bucket):
         file = blob.open("rb", chunk_size=8 * PIECE_BYTES, raw_download=True, timeout=self._timeout, retry=None)
         return Body(pieces_of(file), item.md5)
 
-    def _meant(self, error: Exception, key: str) -> PratiqueError | None:
+    def _meant(self, error: Exception, key: str) -> SourceError:
         if isinstance(error, google_errors.GoogleAPICallError):
             return status_error(self._asked, int(error.code or 0), type(error).__name__, error.message, key)
         if isinstance(error, auth_errors.TransportError | requests.RequestException | OSError):
             return unreachable(f"{self._asked.shown}: {type(error).__name__}: {error}")
         if isinstance(error, auth_errors.GoogleAuthError):
             return no_credentials(str(error), _HINT)
-        if isinstance(error, ValueError):
-            return SourceError(f"{self._asked.shown} cannot be read: {error}", hint="see the connection")
-        return None
+        return SourceError(f"{self._asked.shown} cannot be read: {error}", hint="see the connection")

@@ -13,7 +13,7 @@ from botocore import UNSIGNED
 from botocore import exceptions as boto
 from botocore.client import Config
 
-from pratique.errors import PratiqueError, SourceError
+from pratique.errors import SourceError
 from pratique.sources.clouds.base import (
     THREADS,
     Body,
@@ -51,6 +51,8 @@ _HINT: Final = "set AWS_PROFILE or AWS_ACCESS_KEY_ID, or name access_key_id in t
 
 class S3Bucket(Bucket):
     """One bucket. Credentials: the connection's, else those of the usual chain of boto3."""
+
+    errors = (boto.ClientError, boto.BotoCoreError, urllib3.exceptions.HTTPError, OSError, ValueError)
 
     @cached_property
     def _client(self) -> Any:
@@ -90,7 +92,7 @@ class S3Bucket(Bucket):
         md5 = bytes.fromhex(etag) if _MD5.fullmatch(etag) and not keyed else None
         return Body(pieces_of(found["Body"]), md5)
 
-    def _meant(self, error: Exception, key: str) -> PratiqueError | None:
+    def _meant(self, error: Exception, key: str) -> SourceError:
         if isinstance(error, boto.ClientError):
             answer = error.response.get("Error", {})
             status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
@@ -100,7 +102,5 @@ class S3Bucket(Bucket):
             return no_credentials(str(error), _HINT)
         if isinstance(error, _PASSING):
             return unreachable(f"{self._asked.shown}: {type(error).__name__}: {error}")
-        if isinstance(error, boto.BotoCoreError | ValueError):
-            hint = "see the connection in config/, and what the environment says of AWS"
-            return SourceError(f"{self._asked.shown} cannot be read: {error}", hint=hint)
-        return None
+        hint = "see the connection in config/, and what the environment says of AWS"
+        return SourceError(f"{self._asked.shown} cannot be read: {error}", hint=hint)

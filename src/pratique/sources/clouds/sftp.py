@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 
 import asyncssh
 
-from pratique.errors import ConfigurationError, PratiqueError, SourceError
+from pratique.errors import ConfigurationError, SourceError
 from pratique.inputs import CloudInput
 from pratique.sources.clouds.base import (
     PIECE_BYTES,
@@ -48,6 +48,8 @@ class SftpServer(Bucket):
     below it: no other one is looked into.
     """
 
+    errors = (asyncssh.Error, OSError, ValueError)
+
     def __init__(self, asked: CloudInput, leads: Callable[[str, bool], bool]) -> None:
         super().__init__(asked)
         self._leads = leads
@@ -76,7 +78,7 @@ class SftpServer(Bucket):
                     near = below.startswith(prefix) or prefix.startswith(below)
                     if near and self._leads(key.removeprefix(base), link):
                         waiting.append(below)
-                elif key.startswith(prefix) and (stat.S_ISREG(mode) or link):
+                elif key.startswith(prefix) and (stat.S_ISREG(mode) or stat.S_ISLNK(mode)):
                     found.append(StoredObject(key, seen.size or 0, _tag(seen)))
         return found
 
@@ -93,7 +95,7 @@ class SftpServer(Bucket):
         finally:
             self._ask(self._line.leave(file))
 
-    def _meant(self, error: Exception, key: str) -> PratiqueError | None:
+    def _meant(self, error: Exception, key: str) -> SourceError:
         where = self._asked.shown
         if isinstance(error, asyncssh.HostKeyNotVerifiable):
             return self._unknown_host()
@@ -106,7 +108,7 @@ class SftpServer(Bucket):
             return SourceError(f"the server of {where} cannot be spoken with: {error.reason}", hint=hint)
         if isinstance(error, _PASSING):
             return unreachable(f"{where}: {type(error).__name__}: {str(error) or 'no answer in time'}")
-        return _answer(error, where, key) if isinstance(error, asyncssh.SFTPError | ValueError) else None
+        return _answer(error, where, key)
 
     def _unknown_host(self) -> SourceError:
         host, port = self._asked.host, self._asked.port
@@ -280,8 +282,8 @@ def _tag(seen: asyncssh.SFTPAttrs) -> str:
     return "" if seen.mtime is None else f"{seen.size}-{seen.mtime}"
 
 
-def _answer(error: asyncssh.SFTPError | ValueError, where: str, key: str) -> SourceError:
-    if isinstance(error, ValueError):  # as where the user of this process has no name, and no variable says one
+def _answer(error: Exception, where: str, key: str) -> SourceError:
+    if not isinstance(error, asyncssh.SFTPError):  # as where the user of this process has no name at all
         return SourceError(f"{where} cannot be read: {error}", hint="see the connection, and the environment")
     if not isinstance(error, _GONE):
         return _refused(f"{where}: {key}" if key else where, error)
