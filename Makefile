@@ -112,10 +112,11 @@ $(SECRETS)/%:
 	@$(PYTHON) -c 'import secrets; print(secrets.token_urlsafe(24), end="")' > $@
 	@chmod 0644 $@ # the users of two containers read it; nobody else gets into the folder
 
-bench: $(BENCH_STAMP) ## pratique beside bare DuckDB, a bare client of an API, a bare COPY; ARGS="--rows 1m --runs 3" REST_ARGS="--pages 1000" POSTGRES_ARGS="--rows 1m" for less
+bench: $(BENCH_STAMP) ## pratique beside bare DuckDB, a bare client of an API, a bare COPY; what telling costs; ARGS="--rows 1m --runs 3" REST_ARGS="--pages 1000" POSTGRES_ARGS="--rows 1m" TELLING_ARGS="--runs 3" for less
 	$(BIN)/python benchmarks/run.py $(ARGS)
 	$(BIN)/python benchmarks/rest.py $(REST_ARGS)
 	$(BIN)/python benchmarks/postgres.py $(POSTGRES_ARGS)
+	$(BIN)/python benchmarks/telling.py $(TELLING_ARGS)
 
 nightly: $(STAMP) $(SECURITY_STAMP) ## every test, the long suites too, four times the random kills; PRATIQUE_FUZZ_SECONDS=… for other than 600
 	PRATIQUE_KILLS=300 $(BIN)/python -m pytest -n auto -m "not container and not security"
