@@ -5,21 +5,18 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import fault_proxy
 import pytest
+from distant_project import DistantProject
 from ssh_server import PASSPHRASE, SshServer, password_server
 
 from pratique.errors import ConfigurationError
-from pratique.ingestion import run_pipeline
 from pratique.model import RunReport
 from pratique.project import Project
 
@@ -27,12 +24,11 @@ PASSWORD, WRONG = "canary-password-77", "canary-wrong-88"  # of a server that li
 
 
 @dataclass
-class Partner:
+class Partner(DistantProject):
     """A partner's server behind a proxy, and a project that reads from it."""
 
     server: SshServer
     proxy: fault_proxy.FaultProxy
-    root: Path
     files: Path
     connection: dict[str, Any] = field(default_factory=dict)
 
@@ -52,39 +48,12 @@ class Partner:
         path.write_text(text)
         return path
 
-    def write(self, path: str, *, connected: bool = True) -> None:
-        """Write the project."""
-        source = {"connection": "there", "path": path, "schema": "s", "format": "csv", "on_new_version": "append"}
-        if not connected:
-            del source["connection"]
-        documents: dict[str, Any] = {
-            "config/default.json": {"connections": {"there": self.connection, "lake": {"url": "duckdb://lake.duckdb"}}},
-            "schemas/s.json": {"fields": {"id": "integer"}},
-            "pipelines/p.json": {"sources": {"s": source}, "destination": {"connection": "lake"}},
-        }
-        for name, value in documents.items():
-            (self.root / name).parent.mkdir(exist_ok=True)
-            (self.root / name).write_text(json.dumps(value))
-
-    def run(self, path: str, code: int = 0) -> RunReport:
+    def load(self, path: str, code: int = 0) -> RunReport:
         """Run the pipeline over these files."""
-        self.write(path)
-        report = run_pipeline(Project(self.root, "dev"), "p")
+        self.write(self.connection, path)
+        report = self.run()
         assert report.exit_code == code, report
         return report
-
-    def command(self, *words: str, code: int = 0, **environ: str) -> str:
-        """Run `pratique` on the project; every byte that it prints, in one line."""
-        command = [sys.executable, "-m", "pratique", *words, "--project", str(self.root)]
-        some = {key: value for key, value in os.environ.items() if key != "SSH_AUTH_SOCK"}
-        done = subprocess.run(command, env=some | environ, capture_output=True, text=True, timeout=120, check=False)
-        assert done.returncode == code, done.stdout + done.stderr
-        return " ".join((done.stdout + done.stderr).split())
-
-    def rows(self) -> list[int]:
-        """What was loaded."""
-        with duckdb.connect(str(self.root / "lake.duckdb"), read_only=True) as connection:
-            return [row[0] for row in connection.execute("SELECT id FROM s ORDER BY 1").fetchall()]
 
 
 @pytest.fixture
@@ -93,7 +62,7 @@ def partner(sshd: SshServer, tmp_path: Path) -> Iterator[Partner]:
     files = sshd.files / f"p{abs(hash(tmp_path)):x}"
     files.mkdir()
     with fault_proxy.before(sshd.port) as proxy:
-        yield Partner(sshd, proxy, tmp_path, files)
+        yield Partner(tmp_path, sshd, proxy, files)
     shutil.rmtree(files)
 
 
@@ -108,14 +77,14 @@ def test_a_host_that_is_not_known_is_not_spoken_with(partner: Partner) -> None:
     known = Path(partner.connection["known_hosts"])
     known.write_text("")
     before = partner.proxy.connections
-    found = problem(partner.run("*.csv", 3))
+    found = problem(partner.load("*.csv", 3))
     assert (found.code, found.message) == ("source", "the host key of the server 127.0.0.1 is not known")
     assert f"ssh-keyscan -p {partner.proxy.port} 127.0.0.1" in found.hint
     assert str(known) in found.hint
     assert known.read_text() == ""
     assert partner.proxy.connections == before + 1, "it is not tried again"
     partner.server.known(partner.root, partner.proxy.port)
-    assert partner.run("*.csv").sources[0].outcome == "loaded"
+    assert partner.load("*.csv").sources[0].outcome == "loaded"
 
 
 @pytest.mark.parametrize("how", ["other", "revoked"])
@@ -125,7 +94,7 @@ def test_a_host_with_another_key_is_not_spoken_with(partner: Partner, how: str) 
     known = partner.server.known(partner.root, partner.proxy.port, "other_host" if how == "other" else "host")
     if how == "revoked":
         known.write_text(known.read_text() + "@revoked " + known.read_text())
-    found = problem(partner.run("*.csv", 3))
+    found = problem(partner.load("*.csv", 3))
     assert found.message == "the server 127.0.0.1 shows another host key than the one that is known"
     assert f"ssh-keygen -R '[127.0.0.1]:{partner.proxy.port}'" in found.hint
 
@@ -141,13 +110,13 @@ def test_names_are_taken_as_they_are_and_only_what_leads_there_is_looked_into(pa
     (partner.files / "a" / "link-to-a-pipe.csv").symlink_to(partner.files / "a" / "pipe.csv")
     (partner.files / "linked.csv").symlink_to(partner.put("elsewhere.txt", "id\n7\n"))
     (partner.files / "a" / "circle").symlink_to(partner.files)
-    report = partner.run("**/*.csv")
+    report = partner.load("**/*.csv")
     assert partner.rows() == [0, 1, 2, 3, 4, 5, 7]
     assert report.sources[0].files_loaded == 7
-    assert partner.run("**/*.csv").sources[0].outcome == "unchanged"
+    assert partner.load("**/*.csv").sources[0].outcome == "unchanged"
     partner.put("new/2026-10/x.csv", "id\n10\n")
     (partner.files / "current").symlink_to(partner.files / "new" / "2026-10")
-    partner.run("current/*.csv")
+    partner.load("current/*.csv")
     assert partner.rows()[-1] == 10
 
 
@@ -155,7 +124,7 @@ def test_a_link_to_nothing_and_a_file_that_may_not_be_read_are_held(partner: Par
     """What the pattern names and nobody can read is told by its name; the other files are loaded."""
     partner.put("a.csv", "id\n1\n")
     (partner.files / "b.csv").symlink_to(partner.files / "nowhere")
-    report = partner.run("*.csv", 8)
+    report = partner.load("*.csv", 8)
     assert {file.version.name: file.reason for file in report.sources[0].held} == {
         "b.csv": "it was removed or replaced between listing and reading"
     }
@@ -185,13 +154,13 @@ def test_a_file_that_changes_while_it_is_read_is_held(partner: Partner, how: str
         return data
 
     partner.proxy.alter = meanwhile
-    report = partner.run("*.csv", 8)
+    report = partner.load("*.csv", 8)
     (held,) = report.sources[0].held
     told = "was removed or replaced" if how == "removed" else "changed"
     assert (held.version.name, held.reason) == ("b.csv", f"it {told} between listing and reading")
     assert partner.rows() == [1]
     partner.put("b.csv", "id\n5\n")
-    partner.run("*.csv")
+    partner.load("*.csv")
     assert partner.rows() == [1, 5]
     assert list((partner.root / ".pratique" / "tmp").iterdir()) == []
 
@@ -199,11 +168,11 @@ def test_a_file_that_changes_while_it_is_read_is_held(partner: Partner, how: str
 def test_a_folder_that_is_not_there_and_a_file_with_another_name_are_told(partner: Partner) -> None:
     """A mistake in the url is not an empty folder; of a single file near names are told."""
     partner.put("in/orders.csv", "id\n1\n")
-    found = problem(partner.run("in/ordres.csv", 3))
+    found = problem(partner.load("in/ordres.csv", 3))
     assert found.hint == "did you mean in/orders.csv?"
-    assert problem(partner.run("out/*.csv", 3)).message.startswith("no file matches")
+    assert problem(partner.load("out/*.csv", 3)).message.startswith("no file matches")
     partner.connection["url"] += "/nowhere"
-    found = problem(partner.run("*.csv", 3))
+    found = problem(partner.load("*.csv", 3))
     assert found.message == f"there is no folder {partner.connection['url']}"
 
 
@@ -221,7 +190,7 @@ def test_a_server_that_says_nothing_or_breaks_off_ends_in_time(partner: Partner)
         return data
 
     partner.proxy.alter = once
-    assert partner.run("*.csv").sources[0].account.loaded == 1_200_000
+    assert partner.load("*.csv").sources[0].account.loaded == 1_200_000
     assert broken == [0]
     partner.connection |= {"connect_timeout_seconds": 1, "read_timeout_seconds": 1}
     partner.put("5.csv", "id\n" + "5\n" * 300_000)
@@ -234,11 +203,11 @@ def test_a_server_that_says_nothing_or_breaks_off_ends_in_time(partner: Partner)
         return data if time.monotonic() > silent[0] else b""
 
     partner.proxy.alter = for_a_while
-    assert partner.run("*.csv").sources[0].account.loaded == 300_000
+    assert partner.load("*.csv").sources[0].account.loaded == 300_000
     partner.put("6.csv", "id\n6\n")
     partner.proxy.alter = lambda _: b""
     began = time.monotonic()
-    assert problem(partner.run("*.csv", 3)).code == "source_unreachable"
+    assert problem(partner.load("*.csv", 3)).code == "source_unreachable"
     assert time.monotonic() - began < 60
 
 
@@ -251,17 +220,15 @@ def test_an_agent_and_the_keys_of_the_user_are_asked_where_nothing_is_said(partn
     (home / ".ssh" / "config").write_text("Host *\n  ProxyCommand false\n")  # is not looked at
     url = partner.connection["url"]
     del partner.connection["private_key"], partner.connection["known_hosts"]
-    partner.write("*.csv")
+    partner.write(partner.connection, "*.csv")
     told = partner.command("run", "p", code=3, HOME=str(home))
     assert "does not let this user in" in told
     assert json.loads(partner.command("probe", "p.s", "--json", code=3, HOME=str(home)))["failed"] == "credentials"
-    agent = ["ssh-agent", "sh", "-c", f'ssh-add -q {partner.server.folder / "plain"} && exec "$@"', "sh"]
-    command = [*agent, sys.executable, "-m", "pratique", "probe", "p.s", "--json", "--project", str(partner.root)]
-    environ = {**os.environ, "HOME": str(home)}
-    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=120, check=False)
-    assert json.loads(done.stdout)["records"] == [{"id": "7"}], done.stderr
+    agent = ("ssh-agent", "sh", "-c", f'ssh-add -q {partner.server.folder / "plain"} && exec "$@"', "sh")
+    found = json.loads(partner.command("probe", "p.s", "--json", before=agent, HOME=str(home)))
+    assert found["records"] == [{"id": "7"}]
     shutil.copy(partner.server.folder / "plain", home / ".ssh" / "id_ed25519")
-    partner.write(f"{url}/*.csv", connected=False)
+    partner.write({"url": "file://."}, f"{url}/*.csv", connection=None)
     partner.command("run", "p", HOME=str(home))
     assert partner.rows() == [7]
 
@@ -276,7 +243,7 @@ def test_a_password_is_said_and_never_told(partner: Partner) -> None:
             "password": "${PARTNER_PASSWORD}",
             "known_hosts": str(partner.server.known(partner.root, port)),
         }
-        partner.write("*.csv")
+        partner.write(partner.connection, "*.csv")
         told = partner.command("--debug", "run", "p", code=3, PARTNER_PASSWORD=WRONG)
         assert "does not let this user in" in told
         told += partner.command("--debug", "run", "p", PARTNER_PASSWORD=PASSWORD)
@@ -304,7 +271,7 @@ def test_mistakes_in_a_connection_are_told_at_their_place(
     (partner.root / ".env").write_text(f"PASSPHRASE={PASSPHRASE}\n")
     connection = partner.connection | words
     partner.connection = {key: value for key, value in connection.items() if value is not None}
-    partner.write("*.csv")
+    partner.write(partner.connection, "*.csv")
     with pytest.raises(ConfigurationError, match=message) as caught:
         Project(partner.root, "dev").pipeline("p")
     assert "default.json:1:" in str(caught.value)
@@ -319,8 +286,8 @@ def test_a_key_that_cannot_be_used_is_told(partner: Partner, key: str, passphras
     partner.connection["private_key"] = f"${{file:{partner.server.folder / key}}}"
     if passphrase:
         partner.connection["private_key_passphrase"] = passphrase
-    report = partner.run("*.csv", 3)
+    report = partner.load("*.csv", 3)
     assert "private_key is no private key, or private_key_passphrase" in problem(report).message
     assert partner.proxy.connections == 0
     partner.connection["known_hosts"] = str(partner.root / "nowhere")
-    assert "the known hosts of sftp://" in problem(partner.run("*.csv", 2)).message
+    assert "the known hosts of sftp://" in problem(partner.load("*.csv", 2)).message
