@@ -81,7 +81,7 @@ security: $(STAMP) $(SECURITY_STAMP) ## faults in code, workflows and manifests,
 audit: $(SECURITY_STAMP) ## known vulnerabilities of everything that is locked, asked of a database over the network
 	@$(SECURITY)/bin/python scripts/audit.py
 
-docs: $(SITE_STAMP) ## generated reference pages are up to date, and the site builds without a warning: build/site
+docs: $(SITE_STAMP) ## generated pages and pictures are up to date, and the site builds without a warning: build/site
 	$(BIN)/python docs/generate.py --check
 	$(BIN)/sphinx-build -W --keep-going -q -E -b html docs build/site
 
@@ -137,10 +137,11 @@ lock: ## newest allowed versions into requirements/*.txt, with hashes
 	lock requirements/security.in --no-build -o requirements/security.txt; \
 	$(PYTHON) scripts/lock_actionlint.py
 
-fix: setup ## format, and mend what ruff can mend; write the reference pages
+fix: setup ## format, and mend what ruff can mend; write the reference pages and the pictures
 	$(BIN)/ruff check --fix $(PYTHON_FILES)
 	$(BIN)/ruff format $(PYTHON_FILES)
 	$(BIN)/python docs/generate.py
+	$(BIN)/python scripts/screenshots.py
 
 clean: ## what can be made again; data, state and quarantine stay
 	rm -rf $(VENV) $(SECURITY) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.* htmlcov dist build benchmarks/data benchmarks/work

@@ -15,14 +15,14 @@ from pratique.mistakes import Mistake, refuse
 from pratique.secrets import Secret, reveal
 from pratique.specs.base import Spec, Where, nearest, parse
 
-_OF_CLOUDS: Final = ("endpoint", "anonymous", "tls")
 _KEYS: Final[Mapping[CloudKind, frozenset[str]]] = {
-    "s3": frozenset({*_OF_CLOUDS, "region", "profile", "access_key_id", "secret_access_key", "session_token"}),
-    "gs": frozenset({*_OF_CLOUDS, "service_account"}),
-    "az": frozenset({*_OF_CLOUDS, "account", "account_key", "sas_token"}),
+    "s3": frozenset({"region", "profile", "access_key_id", "secret_access_key", "session_token"}),
+    "gs": frozenset({"service_account"}),
+    "az": frozenset({"account", "account_key", "sas_token"}),
     "sftp": frozenset({"user", "password", "private_key", "private_key_passphrase", "known_hosts"}),
 }
 _ALL_KINDS: Final = frozenset({"url", "connect_timeout_seconds", "read_timeout_seconds"})
+_ALL_CLOUDS: Final = frozenset({"endpoint", "anonymous", "tls"})
 _SECRET: Final = (
     *("secret_access_key", "session_token", "service_account", "account_key", "sas_token"),
     *("password", "private_key", "private_key_passphrase"),
@@ -76,7 +76,7 @@ def cloud_input(connection: Mapping[str, Any], where: Where, root: Path) -> Clou
     if match is None or not (kind == "sftp" or _BUCKET.fullmatch(match[2])):
         refuse([Mistake(where(("url",)), "the url names no bucket", "such as s3://bucket/folder")])
         raise AssertionError(spec.url)
-    known = _KEYS[kind] | _ALL_KINDS
+    known = _KEYS[kind] | _ALL_KINDS | (frozenset() if kind == "sftp" else _ALL_CLOUDS)
     mistakes = [
         Mistake(where((key,), True), f"{key} means nothing for {kind}://", nearest(key, known), "unknown-key")
         for key in connection
