@@ -119,7 +119,12 @@ CLOUD = Said(
     f"{THREADS} files are landed at once",
     ("a file that is deleted takes no rows away; no notice of a new file is listened to",),
 )
-CLOUDS = {"s3": "Amazon S3 and servers that speak like it", "gs": "Google Cloud Storage", "az": "Azure Blob Storage"}
+CLOUDS = {
+    "s3": "Amazon S3 and servers that speak like it",
+    "gs": "Google Cloud Storage",
+    "az": "Azure Blob Storage",
+    "sftp": "a folder of an SFTP server",
+}
 DESTINATIONS: dict[str, Said] = {
     "duckdb": Said(
         "a DuckDB file: tables in one database",

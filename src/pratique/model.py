@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Disposition = Literal["append", "replace", "merge"]
 Severity = Literal["warn", "quarantine", "fail"]
 
-SKIP_REASONS: tuple[str, ...] = ("filter", "identical", "superseded", "loaded before")  # as accounts name them
+SKIP_REASONS: tuple[str, ...] = ("filter", "identical", "superseded", "loaded before", "held before")  # of accounts
 
 LINEAGE_COLUMNS: tuple[str, ...] = ("_source", "_file", "_row_number", "_ingestion_timestamp", "_run_id", "_load_id")
 

@@ -12,9 +12,10 @@ from pratique.inputs import CloudInput, PythonInput
 from pratique.model import Disposition, Position
 from pratique.planning import SourcePlan
 from pratique.schema import Dialect, Schema
+from pratique.sources.api.reading import clear_outdated
 from pratique.sources.base import Probe, ReadLimits, Source
 
-__all__ = ["Probe", "ReadLimits", "Source", "land_together", "open_source", "planned_source"]
+__all__ = ["Probe", "ReadLimits", "Source", "clear_outdated", "land_together", "open_source", "planned_source"]
 
 
 def planned_source(
