@@ -41,6 +41,7 @@ def source_report(
         newest=judged.newest,
         problem=problem,
         seconds=seconds,
+        retries=progress.retries,
     )
 
 

@@ -34,6 +34,7 @@ from pratique.events import (
     SourceFailed,
     SourceIngested,
     SourceLanded,
+    SourceRetried,
     SourceSkipped,
     StageProgressed,
 )
@@ -484,4 +485,11 @@ class PipelineRun:
         self.emit(kind(pipeline=self.pipeline.name, run_id=self.run_id, **facts))
 
     def _report(self, plan: SourcePlan, outcome: SourceOutcome, problem: Problem | None, began: float) -> SourceReport:
+        if again := self.limits.retries.taken():
+            self._progress(plan).retries += again.total()
+            retried = SourceRetried(
+                pipeline=self.pipeline.name, run_id=self.run_id, source=plan.name, retries=again, source_type=plan.type
+            )
+            self.emit(retried)
+            self.notices[f"{plan.name}: {retried.message()}"] = None
         return source_report(plan, self._progress(plan), outcome, problem, _since(began))

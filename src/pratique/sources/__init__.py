@@ -13,8 +13,9 @@ from pratique.model import Disposition, Position
 from pratique.planning import SourcePlan
 from pratique.schema import Dialect, Schema
 from pratique.sources.base import Probe, ReadLimits, Source
+from pratique.sources.retry import Retries
 
-__all__ = ["Probe", "ReadLimits", "Source", "land_together", "open_source", "planned_source"]
+__all__ = ["Probe", "ReadLimits", "Retries", "Source", "land_together", "open_source", "planned_source"]
 
 
 def planned_source(

@@ -306,6 +306,8 @@ WORDS: Final[dict[str, dict[str, str]]] = {
         "response_bytes_max": "of one answer of an API, unpacked",
         "pages_max": "pages that an API may give in one run",
         "read_seconds_max": "how long the pages of an API are read; what has landed by then is kept for the next run",
+        "retries_max": "how often one request, or the reading of one table, is tried again where its error may pass",
+        "retries_per_run_max": "how often all sources of a run together are tried again",
         "landed_hours_max": "how old pages of a run that did not end may be; the next run asks for older ones again",
         "records_in_memory_max": "records that Python users get as a list",
     },

@@ -305,7 +305,7 @@ def _single(error: BaseException) -> Any:
 
 async def walk(asked: ApiInput, reading: Reading, limits: ReadLimits, cursor: str | None) -> list[str]:
     """Land every page that the reading lacks; what people should know of it. SourceError ends the walk."""
-    async with Client(asked.server, limits.response_bytes_max) as client:
+    async with Client(asked.server, limits) as client:
         own = Walk(asked, client, reading, limits, cursor)
         try:
             async with asyncio.timeout(limits.read_seconds_max):
@@ -315,8 +315,7 @@ async def walk(asked: ApiInput, reading: Reading, limits: ReadLimits, cursor: st
                 f"{asked.name} was read for more than {limits.read_seconds_max:,.0f} seconds",
                 hint="what was read is kept: run again to go on, or raise limits.read_seconds_max",
             ) from error
-        again = [f"{client.retries} requests were tried again"] if client.retries else []
-        return [*own.notices, *client.notices, *again]
+        return [*own.notices, *client.notices]
 
 
 async def first_answer(asked: ApiInput, limits: ReadLimits, cursor: str | None, value: tuple[str, ...]) -> Answer:
@@ -324,5 +323,5 @@ async def first_answer(asked: ApiInput, limits: ReadLimits, cursor: str | None, 
     paging = asked.paging
     numbered = paging is not None and paging.style in {"page", "offset"}
     first = str(paging.first) if paging and numbered else None
-    async with Client(asked.server, limits.response_bytes_max) as client:
+    async with Client(asked.server, limits) as client:
         return await client.fetch(request(asked, cursor, value, paging if numbered else None, first))
