@@ -16,7 +16,16 @@ from pratique.databases import DatabaseInput
 from pratique.errors import SourceError
 from pratique.schema.sql import backticked
 from pratique.secrets import reveal
-from pratique.sources.database.base import APPLICATION, Bounds, SourceColumn, Window, no_table, refused, unreachable
+from pratique.sources.database.base import (
+    APPLICATION,
+    GRACE_SECONDS,
+    Bounds,
+    SourceColumn,
+    Window,
+    no_table,
+    refused,
+    unreachable,
+)
 from pratique.sources.database.lines import line
 
 _BINARY: Final = 63  # the character set of bytes
@@ -73,6 +82,7 @@ class MySQL:
         limit = f"max_execution_time = {seconds * 1000}"
         if "MariaDB" in connection.get_server_info():
             limit = f"max_statement_time = {seconds}"
+        connection._read_timeout = seconds + GRACE_SECONDS  # noqa: SLF001 - it is read before each wait
         with connection.cursor() as cursor:
             cursor.execute(f"SET SESSION time_zone = '+00:00', {limit}, net_write_timeout = {seconds}")
             cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
@@ -95,7 +105,7 @@ class MySQL:
             **{name: value for name, value in named.items() if value is not None},
             "charset": "utf8mb4",
             "connect_timeout": server.connect_timeout_seconds,
-            "read_timeout": server.statement_timeout_seconds + 60,  # the server's own limit comes first
+            "read_timeout": server.connect_timeout_seconds,  # of the greeting; `_begin` sets that of statements
             "program_name": APPLICATION,
             "autocommit": True,
         }
