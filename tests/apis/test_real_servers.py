@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import ExitStack
 from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -40,20 +38,6 @@ WAYS = {
 }  # fmt: skip
 # Pages of ten for 95 records; by number one more shows the end, and some are asked for ahead of it.
 PAGES = 10
-
-
-@pytest.fixture(scope="session")
-def rest() -> Iterator[Any]:
-    """The servers by name, each started when a test needs it first."""
-    with ExitStack() as stack:
-        urls: dict[str, str] = {}
-
-        def url(name: str) -> str:
-            if name not in urls:
-                urls[name] = stack.enter_context(getattr(rest_servers, name)())
-            return urls[name]
-
-        yield url
 
 
 @pytest.fixture

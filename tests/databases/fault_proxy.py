@@ -42,6 +42,7 @@ class FaultProxy:
     _heard: list[bytearray] = field(default_factory=list)
     _fault: Fault | None = None
     _times: float = 0
+    _turn: threading.Lock = field(default_factory=threading.Lock)
     _mended: threading.Event = field(default_factory=threading.Event)
     _listener: socket.socket = field(init=False)
     _open: set[socket.socket] = field(default_factory=set)
@@ -67,7 +68,7 @@ class FaultProxy:
         self.broken = times
 
     def fail(self, fault: Fault, times: float = math.inf) -> None:
-        """Do this to so many of the next connections; `refuse` holds until it is mended."""
+        """Do this so many times, to connections that come from now on; what is slow, and `refuse`, until it is mended."""
         self._mended = threading.Event()
         self._fault, self._times = fault, times
         if fault.kind == "refuse":
@@ -103,9 +104,7 @@ class FaultProxy:
                     self.broken -= 1
                     _reset(client)
                     continue
-                fault = self._fault if self._times > 0 else None
-                self._times -= 1
-                threading.Thread(target=self._serve, args=(client, fault), daemon=True).start()
+                threading.Thread(target=self._serve, args=(client, self._fault), daemon=True).start()
 
     def _serve(self, client: socket.socket, fault: Fault | None) -> None:
         heard = bytearray()
@@ -117,16 +116,29 @@ class FaultProxy:
 
         with client, socket.create_connection(("127.0.0.1", self.target)) as server:
             self._open |= {client, server}
-            back = threading.Thread(target=self._answer, args=(server, client, fault, self._mended), daemon=True)
+            struck: list[Fault] = []
+            told = (server, client, fault, self._mended, struck)
+            back = threading.Thread(target=self._answer, args=told, daemon=True)
             back.start()
             _pass(client, server, asked)
             back.join()
-            if fault and fault.kind == "reset":
+            if struck and struck[0].kind == "reset":
                 _reset(client)
             self._open -= {client, server}
 
+    def _strikes(self) -> bool:
+        """Whether the fault is still to happen, which is then counted."""
+        with self._turn:
+            self._times -= 1
+            return self._times >= 0
+
     def _answer(
-        self, server: socket.socket, client: socket.socket, fault: Fault | None, mended: threading.Event
+        self,
+        server: socket.socket,
+        client: socket.socket,
+        fault: Fault | None,
+        mended: threading.Event,
+        struck: list[Fault],
     ) -> None:
         """Pass what the server says, as the fault lets it."""
         passed = 0
@@ -143,7 +155,8 @@ class FaultProxy:
                     client.sendall(altered[at : at + 64])
                     mended.wait(fault.seconds)
                 return b""
-            elif passed + len(altered) > fault.after:
+            elif passed + len(altered) > fault.after and self._strikes():
+                struck.append(fault)
                 client.sendall(altered[: fault.after - passed])
                 if fault.kind == "silence":
                     mended.wait()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any
 
 import duckdb
 import pytest
+import stamina
 from fault_proxy import Fault, FaultProxy
 
 SLOW = ("latency", "slow")  # what costs time alone
@@ -29,7 +29,11 @@ class Place:
     table: str
     expected: list[tuple[Any, ...]]
     middle: int
+    where: str = ""  # what an error names
     seconds_max: float = 20
+
+    def __post_init__(self) -> None:
+        self.where = self.where or f"127.0.0.1:{self.door.port}"
 
     def loaded(self) -> list[tuple[Any, ...]]:
         """What the destination holds, in order."""
@@ -57,18 +61,18 @@ class Place:
 def passes(place: Place, kind: Any) -> None:
     """The fault happens once, or costs time alone: the run succeeds, after retries; the next one finds nothing new."""
     seconds = {"latency": 0.03, "slow": 0.0005}.get(kind, 0.0)
-    place.door.fail(Fault(kind, place.middle, seconds), times=1e9 if kind in SLOW else 1)
-    later = threading.Timer(0.3, place.door.mend)
-    if kind == "refuse":
-        later.start()
-    report = place.timed(0)
+    place.door.fail(Fault(kind, place.middle, seconds), times=1)
+    if kind == "refuse":  # until it is tried again
+        stamina.instrumentation.set_on_retry_hooks([lambda _: place.door.mend()])
+    try:
+        report = place.timed(0)
+    finally:
+        stamina.instrumentation.set_on_retry_hooks(())
     account = report["account"]
     assert place.loaded() == place.expected
     assert (account["read"], account["loaded"]) == (len(place.expected), len(place.expected))
     assert (report["retries"] > 0) == (kind in LASTING)
-    later.cancel()
-    if kind != "refuse":
-        place.door.mend()
+    place.door.mend()
     place.timed(0)
     assert place.loaded() == place.expected
 
@@ -79,7 +83,7 @@ def lasts(place: Place, kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     place.door.fail(Fault(kind, place.middle))
     problem = place.timed(3)["problem"]
     assert (problem["code"], problem["gravity"]) == ("source_unreachable", "transient")
-    assert f"127.0.0.1:{place.door.port}" in problem["message"]
+    assert place.where in problem["message"]
     assert problem["hint"]
     assert place.loaded() == []
     place.door.mend()
