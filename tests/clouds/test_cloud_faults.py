@@ -30,7 +30,7 @@ def place(moto_url: str, tmp_path: Path) -> Iterator[fault_rig.Place]:
     owner.put_object(Bucket=bucket, Key="in/orders.csv", Body=f"id,note\n{lines}".encode(), ACL="public-read")
     owner.close()
     with fault_proxy.before(int(moto_url.rpartition(":")[2])) as door:
-        there = {"url": f"s3://{bucket}/in", "endpoint": f"http://127.0.0.1:{door.port}", "anonymous": True, "read_timeout_seconds": 1}  # fmt: skip
+        there = {"url": f"s3://{bucket}/in", "endpoint": f"http://127.0.0.1:{door.port}", "anonymous": True, "read_timeout_seconds": 2}  # fmt: skip
         documents: dict[str, Any] = {
             "config/default.json": {"connections": {"there": there, "lake": {"url": "duckdb://lake.duckdb"}}},
             "schemas/orders.json": {"fields": {"id": "integer", "note": {}}},
