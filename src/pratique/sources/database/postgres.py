@@ -19,13 +19,23 @@ from pratique.sources.database.base import (
     APPLICATION,
     GRACE_SECONDS,
     Bounds,
+    KnownTable,
     SourceColumn,
     Window,
     no_table,
     refused,
     unreachable,
 )
-from pratique.sources.database.postgres_types import PARTS_QUERY, TYPES_QUERY, PgType, bounded, described, selected
+from pratique.sources.database.postgres_types import (
+    CONSTRAINTS_QUERY,
+    PARTS_QUERY,
+    TABLES_QUERY,
+    TYPES_QUERY,
+    PgType,
+    bounded,
+    described,
+    selected,
+)
 
 _READY_SECONDS: Final = 1.0
 # SQLSTATE, as classes or whole, of what may go better a moment later: connection, resources, deadlock, shutdown.
@@ -145,6 +155,19 @@ class PostgresSnapshot:
     def beside(self, asked: DatabaseInput) -> PostgresSnapshot:
         """What another source asks, in the same transaction."""
         return PostgresSnapshot(self._connection, asked)
+
+    def tables(self) -> tuple[KnownTable, ...]:
+        """What the catalog says; a table that a plain name does not reach has its schema's before it."""
+        rows = self._connection.execute(TABLES_QUERY).fetchall()
+        names = {oid: name if visible else f"{space}.{name}" for oid, space, name, visible in rows}
+        keys: dict[int, tuple[str, ...]] = {}
+        links: dict[int, list[tuple[str, str, str]]] = {}
+        for kind, oid, parent, own, there in self._connection.execute(CONSTRAINTS_QUERY):
+            if kind == "p":
+                keys[oid] = tuple(own)
+            elif len(own) == 1 and parent in names:
+                links.setdefault(oid, []).append((own[0], names[parent], there[0]))
+        return tuple(KnownTable(name, keys.get(oid, ()), tuple(links.get(oid, ()))) for oid, name in names.items())
 
     def columns(self) -> tuple[SourceColumn, ...]:
         """The columns with their types, down to what domains, arrays and rows are made of."""
