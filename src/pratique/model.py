@@ -437,7 +437,6 @@ def load_id(
 
 
 # --- what is told -----------------------------------------------------------------------------------------------
-
 SourceOutcome = Literal["loaded", "unchanged", "failed", "gated", "not run"]
 RunOutcome = Literal["running", "done", "partial", "gated", "failed", "interrupted"]
 
@@ -480,6 +479,7 @@ class SourceReport:
     problem: Problem | None = None
     seconds: float = 0.0
     judged: Account | None = None
+    retries: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from pratique.secrets import Secret, remembered, reveal
 from pratique.sources import ReadLimits
 from pratique.sources.database.base import KnownTable, SourceColumn, no_table
 from pratique.sources.database.source import DatabaseSource, land_together, open_database
-from pratique.sources.retry import retried
+from pratique.sources.retry import Retries
 from pratique.specs.databases import SCHEMES, kind_of, server
 
 _SQLITE: Final = b"SQLite format 3\x00"
@@ -135,7 +135,7 @@ def read_tables(place: Place, wanted: Sequence[str], limits: ReadLimits, folder:
 
     SourceError where the database refuses, a table is not there, or there is none.
     """
-    asked = [_asked(place, table, columns) for table, columns in retried(lambda: _known(place, wanted))]
+    asked = [_asked(place, table, columns) for table, columns in Retries().of(lambda: _known(place, wanted))]
     names = distinct([file_name(item.table.name) for item in asked])
     sources = [item.source(name, limits, folder) for item, name in zip(asked, names, strict=True)]
     land_together([(source, Position()) for source in sources])

@@ -43,7 +43,7 @@ from pratique.ingestion.held_before import without_known
 from pratique.ingestion.parents import parent_values
 from pratique.ingestion.positions import loads_before, position, replaced_loads
 from pratique.ingestion.progress import Progress
-from pratique.ingestion.reporting import source_report, told
+from pratique.ingestion.reporting import retried, source_report, told
 from pratique.ledger.base import RunHandle
 from pratique.model import (
     Cause,
@@ -494,4 +494,7 @@ class PipelineRun:
         self.emit(kind(pipeline=self.pipeline.name, run_id=self.run_id, **facts))
 
     def _report(self, plan: SourcePlan, outcome: SourceOutcome, problem: Problem | None, began: float) -> SourceReport:
+        if again := retried(plan, self._progress(plan), self.pipeline.name, self.run_id, self.limits.retries):
+            self.emit(again)
+            self.notices[f"{plan.name}: {again.message()}"] = None
         return source_report(plan, self._progress(plan), outcome, problem, _since(began))

@@ -14,8 +14,18 @@ from pratique.planning import SourcePlan
 from pratique.schema import Dialect, Schema
 from pratique.sources.api.reading import clear_outdated
 from pratique.sources.base import Probe, ReadLimits, Source
+from pratique.sources.retry import Retries
 
-__all__ = ["Probe", "ReadLimits", "Source", "clear_outdated", "land_together", "open_source", "planned_source"]
+__all__ = [
+    "Probe",
+    "ReadLimits",
+    "Retries",
+    "Source",
+    "clear_outdated",
+    "land_together",
+    "open_source",
+    "planned_source",
+]
 
 
 def planned_source(

@@ -307,6 +307,8 @@ WORDS: Final[dict[str, dict[str, str]]] = {
         "pages_max": "pages that an API may give in one run",
         "read_seconds_max": "how long the pages of an API are read; what has landed by then is kept for the next run",
         "landed_hours_max": "age at which pages of a run that did not end are cleared away, and asked for again",
+        "retries_max": "how often one request, or the reading of one table, is tried again where its error may pass",
+        "retries_per_run_max": "how often all sources of a run together are tried again",
         "records_in_memory_max": "records that Python users get as a list",
     },
     "QuarantineSpec": {

@@ -18,7 +18,6 @@ from pratique.sources.base import ReadLimits
 from pratique.sources.clouds.base import THREADS, Bucket, StoredObject, unreachable
 from pratique.sources.files.pattern import Candidate, PathPattern, printable
 from pratique.sources.files.scratch import scratch_file
-from pratique.sources.retry import retried
 
 _AHEAD = 2 * THREADS  # Limit: objects that are landed before they are asked for
 
@@ -44,10 +43,11 @@ class CloudFolder:
 
     def files(self) -> list[Candidate]:
         """Every object that the pattern names, by name ascending; keys that end with a slash are folders' marks."""
-        whole = retried(self._list)
+        whole = self._limits.retries.of(self._list)
         found = sorted(whole, key=lambda item: item.name)
         if not found and not self._pattern.wild:
-            raise SourceError(f"there is no file {self._pattern.text!r} in {self.shown}", hint=retried(self._near))
+            hint = self._limits.retries.of(self._near)
+            raise SourceError(f"there is no file {self._pattern.text!r} in {self.shown}", hint=hint)
         return found
 
     def _list(self) -> list[Candidate]:
@@ -108,7 +108,7 @@ class CloudFolder:
     def _land(self, item: StoredObject) -> Path:
         if item.size > self._limits.unpacked_bytes_max:
             return Path()  # `here` refuses it
-        path = retried(lambda: self._copied(item))
+        path = self._limits.retries.of(lambda: self._copied(item))
         self._landed[item.key, item.tag] = path
         return path
 

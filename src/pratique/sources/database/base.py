@@ -12,6 +12,8 @@ from pratique.databases import DatabaseInput, Lookback
 from pratique.errors import SourceError, SourceUnreachableError
 
 APPLICATION: Final = "pratique"
+# Limit: so much longer than a statement may take is an answer waited for; the server's own limit comes first.
+GRACE_SECONDS: Final = 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from pratique.schema.sql import backticked
 from pratique.secrets import reveal
 from pratique.sources.database.base import (
     APPLICATION,
+    GRACE_SECONDS,
     Bounds,
     KnownTable,
     SourceColumn,
@@ -82,6 +83,7 @@ class MySQL:
         limit = f"max_execution_time = {seconds * 1000}"
         if "MariaDB" in connection.get_server_info():
             limit = f"max_statement_time = {seconds}"
+        connection._read_timeout = seconds + GRACE_SECONDS  # noqa: SLF001 - it is read before each wait
         with connection.cursor() as cursor:
             cursor.execute(f"SET SESSION time_zone = '+00:00', {limit}, net_write_timeout = {seconds}")
             cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
@@ -104,7 +106,7 @@ class MySQL:
             **{name: value for name, value in named.items() if value is not None},
             "charset": "utf8mb4",
             "connect_timeout": server.connect_timeout_seconds,
-            "read_timeout": server.statement_timeout_seconds + 60,  # the server's own limit comes first
+            "read_timeout": server.connect_timeout_seconds,  # of the greeting; `_begin` sets that of statements
             "program_name": APPLICATION,
             "autocommit": True,
         }

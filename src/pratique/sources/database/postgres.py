@@ -17,6 +17,7 @@ from pratique.schema.sql import identifier, literal
 from pratique.secrets import reveal
 from pratique.sources.database.base import (
     APPLICATION,
+    GRACE_SECONDS,
     Bounds,
     KnownTable,
     SourceColumn,
@@ -68,7 +69,8 @@ class Postgres:
         """A connection of its own, and one read-only transaction in it that sees one state."""
         server = self._asked.server
         with _told(server.shown):
-            connection = psycopg.connect(**self._parameters(), autocommit=True)
+            connection = _Connection.connect(**self._parameters(), autocommit=True)
+        connection.answer_seconds = server.statement_timeout_seconds + GRACE_SECONDS
         try:
             with _told(server.shown):
                 connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
@@ -117,10 +119,32 @@ class Postgres:
         }
 
 
+class _Connection(psycopg.Connection[tuple[Any, ...]]):
+    """Waits for an answer no longer than so many seconds, also where a network swallows it."""
+
+    answer_seconds: float = 3600
+    _waited: float = 0
+
+    def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
+        """What the driver waits for; OperationalError if it does not come in time."""
+        return super().wait(gen, interval, self.answer_seconds if timeout is None else timeout)
+
+    def heard(self) -> None:
+        """Take what the server said, waited for in Python, where a signal is heard.
+
+        Raises OperationalError if it says nothing for too long.
+        """
+        ready = select.select([self.pgconn.socket], [], [], _READY_SECONDS)[0]
+        self._waited = 0 if ready else self._waited + _READY_SECONDS
+        if self._waited > self.answer_seconds:
+            raise psycopg.OperationalError(f"it said nothing for {self._waited:g} seconds")
+        self.pgconn.consume_input()
+
+
 class PostgresSnapshot:
     """One read-only transaction of isolation REPEATABLE READ."""
 
-    def __init__(self, connection: psycopg.Connection[tuple[Any, ...]], asked: DatabaseInput) -> None:
+    def __init__(self, connection: _Connection, asked: DatabaseInput) -> None:
         self._connection = connection
         self._asked = asked
         if asked.query is None:
@@ -226,7 +250,7 @@ class PostgresSnapshot:
         wire = self._connection.pgconn
         wire.send_query(sql.encode())
         while wire.is_busy():
-            _await(wire)
+            self._connection.heard()
         started = wire.get_result()
         if started is None or started.status != pq.ExecStatus.COPY_OUT:
             raise _failed(started)
@@ -235,7 +259,7 @@ class PostgresSnapshot:
             if size > 0:
                 write(bytes(data))
             elif size == 0:
-                _await(wire)
+                self._connection.heard()
             else:
                 break
         done = wire.get_result()
@@ -243,12 +267,6 @@ class PostgresSnapshot:
             raise _failed(done)
         wire.get_result()
         return done.command_tuples or 0
-
-
-def _await(wire: pq.abc.PGconn) -> None:
-    """Wait for the server in Python, where a signal is heard."""
-    select.select([wire.socket], [], [], _READY_SECONDS)
-    wire.consume_input()
 
 
 def _failed(result: pq.abc.PGresult | None) -> psycopg.Error:
