@@ -48,4 +48,6 @@ VOLUME ["/app/data", "/app/logs"]
 # Well while no run has ended, and as well as the latest run of each pipeline from then on.
 HEALTHCHECK --interval=30s --timeout=15s --start-period=30s --retries=2 CMD ["pratique", "health"]
 STOPSIGNAL SIGTERM
-ENTRYPOINT ["pratique"]
+# The first process of a container never gets a signal that it has no handler for: what comes while Python is being
+# loaded would be lost. Blocked, it waits until `pratique` listens, a twentieth of a second later.
+ENTRYPOINT ["env", "--block-signal=INT,TERM", "pratique"]

@@ -214,6 +214,21 @@ def fresh(root: Path) -> None:
         path.rmdir() if path.is_dir() else path.unlink()
 
 
+def test_a_signal_before_it_listens_is_not_lost(root: Path) -> None:
+    """Who blocks SIGTERM before the start, as the container image does, loses none: code 7, and nothing was done."""
+    kept = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    try:
+        process = subprocess.Popen(command(root), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, kept)
+    with process:
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 7
+    assert "started" not in out + err
+    assert loaded(root) == (0, 0, 0)
+
+
 @pytest.mark.parametrize(
     ("rows", "count"), [(100_000, 4), pytest.param(1_000_000, 10, marks=pytest.mark.nightly)], ids=["short", "long"]
 )

@@ -22,6 +22,7 @@ from pratique.ingestion import run_pipeline
 from pratique.project import Project
 
 QUICK = f"{BEARER}, timeout_seconds: 1"
+PACKED = gzip.compress(b"[]")
 
 
 def once(bad: Callable[[Request], Any], *, page: str = "2") -> Callable[[Request], Any]:
@@ -399,7 +400,11 @@ def test_a_clock_that_is_wrong_is_told(crm: Crm) -> None:
     assert "is more than a minute ahead of this machine's" in notice
 
 
-@pytest.mark.parametrize("body", [gzip.compress(b"[]") + b"more", b"no gzip at all", gzip.compress(b"[]")[:-4] + b"\0\0\0\0"])  # fmt: skip
+@pytest.mark.parametrize(
+    "body",
+    [PACKED + b"more", b"no gzip at all", PACKED[:-4] + b"\0\0\0\0"],
+    ids=["more after its end", "no gzip at all", "not the length that it names"],
+)
 def test_a_damaged_packing_is_no_page(crm: Crm, body: bytes) -> None:
     """Checksum, length, and nothing behind."""
     server = crm.serve(lambda _: answer(body, headers={"Content-Encoding": "gzip"}))

@@ -199,6 +199,22 @@ def test_a_stop_in_a_run_is_clean_and_resumed_exactly(docker: Engine, image: str
     print(f"\nstopped in a run after {took:.1f} s")  # noqa: T201 - a figure for people
 
 
+@pytest.mark.parametrize("entrypoint", [(), ("--entrypoint", "run-every")], ids=["pratique", "run-every"])
+def test_a_stop_right_after_the_start_is_clean(
+    docker: Engine, image: str, project: Path, volume: str, entrypoint: tuple[str, ...]
+) -> None:
+    """SIGTERM that comes before Python is loaded, here on a tenth of a processor, is not lost: exit code 7 within 10 s."""
+    words = (*HARDENED, *mounts(project, volume), "--cpus", "0.1", *entrypoint)
+    command = ("60", "orders") if entrypoint else ("run", "orders")
+    for _ in range(3):
+        name = docker.docker("run", "--detach", *words, image, *command).strip()
+        docker.docker("stop", "--time", "10", name)
+        told = docker.docker("logs", name)
+        assert docker.inspect(name)["State"]["ExitCode"] == 7, told
+        assert "landed" not in told  # it was stopped at its start
+        docker.docker("rm", "--volumes", name)
+
+
 def test_a_pause_ends_at_once(docker: Engine, image: str, project: Path, volume: str, tmp_path: Path) -> None:
     """A container that stays runs its pipelines again and again; a stop in the pause is clean: exit code 0."""
     (tmp_path / "one.csv").write_text("id,amount,note\n1,1.50,a\n")
