@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import forked
 import pytest
 
 SCHEMA = "schema: orders\nversion: 1\nprimaryKey: id\nfields:\n  id: integer\n  amount: {type: integer}\n"
@@ -31,20 +32,12 @@ def root(tmp_path: Path) -> Path:
 
 def run(root: Path, *options: str, env: dict[str, str] | None = None, before: tuple[str, ...] = ()) -> tuple[int, str]:
     """`pratique run orders`: its exit code and all it prints."""
-    command = [
-        *before,
-        sys.executable,
-        "-m",
-        "pratique",
-        "run",
-        "orders",
-        "--env",
-        "dev",
-        "--project",
-        str(root),
-        *options,
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **(env or {})}, check=False)
+    words = ("run", "orders", "--env", "dev", "--project", str(root), *options)
+    if before:
+        command = [*before, sys.executable, "-m", "pratique", *words]
+        done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **(env or {})}, check=False)
+    else:
+        done = forked.pratique(*words, env=env)
     return done.returncode, done.stdout + done.stderr
 
 
