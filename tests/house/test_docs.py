@@ -14,12 +14,14 @@ from pathlib import Path
 
 import forked
 import pytest
+from servers import free_port
 
 from pratique.documents import load_documents
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 BLOCK = re.compile(r"^```(\w*)(?: file=(\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PORT = re.compile(r"127\.0\.0\.1\W{1,3}([0-9]{5})\b")
 LINK = re.compile(r"\[[^\]]+\]\((?!https?:|#)([^)#\s]+)(?:#[^)]*)?\)")
 
 
@@ -33,8 +35,11 @@ class Block:
 
 
 def blocks(page: Path) -> list[Block]:
-    """The code blocks of a page in order."""
-    return [Block(*found) for found in BLOCK.findall(page.read_text(encoding="utf-8"))]
+    """The code blocks of a page in order; a port that a page names is one that is free now."""
+    text = page.read_text(encoding="utf-8")
+    for port in set(PORT.findall(text)):
+        text = text.replace(port, str(free_port()))
+    return [Block(*found) for found in BLOCK.findall(text)]
 
 
 def run(command: list[str], folder: Path, text: str = "") -> str:
