@@ -189,9 +189,11 @@ def test_a_full_disk_at_the_state_folder_stops_before_any_effect(root: Path, sma
 
 @pytest.fixture
 def small_disk(tmp_path: Path):
-    """A file system of 8 MB of its own (root), which any file fills."""
+    """A file system of 8 MB of its own, which any file fills; only a machine of its own lets tests mount one."""
     folder = tmp_path / "small"
     folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(folder)], check=True)
+    mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("a disk that is full cannot be had: mounting is not allowed here")
     yield folder
     subprocess.run(["umount", str(folder)], check=True)
