@@ -43,15 +43,16 @@ def pratique(
     *words: object, cwd: Path | None = None, env: Mapping[str, str] | None = None, umask: int = 0o022
 ) -> subprocess.CompletedProcess[str]:
     """`pratique WORDS` with both streams and the exit code, as `subprocess.run` gives them; `env` is added to the own."""
-    for name in env or {}:
-        assert not name.startswith(_AT_START), f"{name} is read at the start of Python: start it"
+    environment = {**os.environ, **(env or {})}
+    address, at_start = _process()
+    assert _read_at_start(environment) == at_start, "Python reads these variables when it starts: start it"
     arguments = [str(word) for word in words]
     text = functools.partial(tempfile.TemporaryFile, "w+", encoding="utf-8")
     with Path(os.devnull).open() as none, text() as out, text() as err:
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as channel:
             channel.settimeout(_SECONDS)
-            channel.connect(_address())
-            what = [arguments, str(cwd or Path.cwd()), {**os.environ, **(env or {})}, umask]
+            channel.connect(address)
+            what = [arguments, str(cwd or Path.cwd()), environment, umask]
             socket.send_fds(channel, [json.dumps(what).encode()], [stream.fileno() for stream in (none, out, err)])
             code = int(channel.recv(100))
         for stream in (out, err):
@@ -63,15 +64,20 @@ def pratique(
 @functools.cache
 def folder() -> Path:
     """A folder for PATH: its program `pratique` does in such a process what a shell gives it."""
-    program = Path(_address()).with_name("pratique")
-    program.write_text(_CLIENT.format(python=sys.executable, address=_address()))
+    address, _ = _process()
+    program = Path(address).with_name("pratique")
+    program.write_text(_CLIENT.format(python=sys.executable, address=address))
     program.chmod(0o755)
     return program.parent
 
 
+def _read_at_start(environment: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environment.items() if name.startswith(_AT_START)}
+
+
 @functools.cache
-def _address() -> str:
-    """Where the process listens that has loaded everything; it ends with this one."""
+def _process() -> tuple[str, dict[str, str]]:
+    """Where the process listens that has loaded everything, and what it was started with; it ends with this one."""
     address = str(Path(tempfile.mkdtemp(prefix="pratique-forked-")) / "socket")
     environment = {**os.environ, **_ONE_THREAD}
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
@@ -86,7 +92,7 @@ def _address() -> str:
             start_new_session=True,
         )
     atexit.register(process.communicate)
-    return address
+    return address, _read_at_start(environment)
 
 
 # --- the other side -----------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
+import forked
 import pytest
 
 from pratique.ledger import open_ledger
@@ -46,7 +47,7 @@ def command(root: Path, *options: str) -> list[str]:
 
 def pratique(root: Path, *options: str) -> subprocess.CompletedProcess[str]:
     """Run the pipeline as a process of its own."""
-    return subprocess.run(command(root, *options), capture_output=True, text=True, timeout=120, check=False)
+    return forked.pratique("run", "shop", "--project", root, *options)
 
 
 # --- the table --------------------------------------------------------------------------------------------------
@@ -246,12 +247,7 @@ def test_a_signal_at_any_moment_leaves_all_or_nothing(root: Path, rows: int, cou
         assert loaded(root) in {(0, 0, 0), (good, good, 1)}
         assert pratique(root).returncode == 0
         assert loaded(root) == (good, good, 1)
-        held = subprocess.run(
-            [sys.executable, "-m", "pratique", "quarantine", "list", "--json", "--project", str(root)],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
+        held = forked.pratique("quarantine", "list", "--json", "--project", root)
         assert [json.loads(line)["records"] for line in held.stdout.splitlines()] == [rows // 1000]
         assert list((root / ".pratique" / "tmp").iterdir()) == []
         fresh(root)
