@@ -35,7 +35,9 @@ with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as channel:
     what = [sys.argv[1:], os.getcwd(), dict(os.environ), 0o022]
     socket.send_fds(channel, [json.dumps(what).encode()], [0, 1, 2])
     code = int(channel.recv(100))
-    os._exit(code if code >= 0 else 128 - code)
+    if code < 0:
+        os.kill(os.getpid(), -code)
+    os._exit(code)
 """
 
 
@@ -62,13 +64,18 @@ def pratique(
 
 
 @functools.cache
-def folder() -> Path:
-    """A folder for PATH: its program `pratique` does in such a process what a shell gives it."""
+def program() -> str:
+    """A program that does in such a process what it is given; its folder is for PATH."""
     address, _ = _process()
-    program = Path(address).with_name("pratique")
-    program.write_text(_CLIENT.format(python=sys.executable, address=address))
-    program.chmod(0o755)
-    return program.parent
+    path = Path(address).with_name("pratique")
+    path.write_text(_CLIENT.format(python=sys.executable, address=address))
+    path.chmod(0o755)
+    return str(path)
+
+
+def path() -> str:
+    """PATH, with that program first."""
+    return f"{Path(program()).parent}:{os.environ['PATH']}"
 
 
 def _read_at_start(environment: Mapping[str, str]) -> dict[str, str]:

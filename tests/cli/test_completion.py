@@ -50,11 +50,10 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def ask(command: list[str], folder: Path, **env: str) -> list[str]:
     """What a shell prints; it must not complain."""
-    path = f"{forked.folder()}:{os.environ['PATH']}"
     done = subprocess.run(
         command,
         cwd=folder,
-        env={**os.environ, "PATH": path, "PYTHONPATH": SOURCE, "HOME": str(folder), **env},
+        env={**os.environ, "PATH": forked.path(), "PYTHONPATH": SOURCE, "HOME": str(folder), **env},
         capture_output=True,
         text=True,
         timeout=60,

@@ -64,7 +64,7 @@ def shell(command: str, folder: Path, **env: str) -> subprocess.CompletedProcess
     return subprocess.run(
         ["bash", "-c", command],
         cwd=folder,
-        env={**os.environ, "PATH": f"{forked.folder()}:{os.environ['PATH']}", **env},
+        env={**os.environ, "PATH": forked.path(), **env},
         capture_output=True,
         text=True,
         timeout=120,

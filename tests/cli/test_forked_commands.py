@@ -24,7 +24,7 @@ def test_a_forked_command_is_the_same_as_a_started_one(tmp_path: Path, words: st
     started = subprocess.run(
         [sys.executable, "-m", "pratique", *words.split()], cwd=root, capture_output=True, text=True, check=False
     )
-    environment = {**os.environ, "PATH": f"{forked.folder()}:{os.environ['PATH']}"}
+    environment = {**os.environ, "PATH": forked.path()}
     typed = subprocess.run(
         ["bash", "-c", f"pratique {words}"], cwd=root, env=environment, capture_output=True, text=True, check=False
     )
@@ -37,7 +37,7 @@ def test_a_forked_command_that_a_signal_ends_says_so(tmp_path: Path) -> None:
     root = make_project(tmp_path)
     fatal = {"PRATIQUE_FAILPOINT": "run.begun", "GONE": "nowhere"}
     assert forked.pratique("run", "users", cwd=root, env=fatal).returncode == -signal.SIGKILL
-    environment = {**os.environ, "PATH": f"{forked.folder()}:{os.environ['PATH']}", **fatal}
+    environment = {**os.environ, "PATH": forked.path(), **fatal}
     command = ["bash", "-c", "pratique run users; echo $?"]
     typed = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=True)
     assert typed.stdout.splitlines()[-1] == "137"

@@ -11,6 +11,7 @@ from pathlib import Path
 import boto3
 import cloud_servers
 import fault_proxy
+import forked
 import pytest
 from azure.storage.blob import ContainerClient
 from google.auth.credentials import AnonymousCredentials
@@ -75,6 +76,7 @@ class TestS3(SourceSuite):
                 attempts=lambda: proxy.connections,
                 disturb=proxy.disturb,
                 refuse=refuse,
+                program=[forked.program()],
             )
         client.close()
 
@@ -111,6 +113,7 @@ class TestGoogle(SourceSuite):
                 attempts=lambda: proxy.connections,
                 disturb=proxy.disturb,
                 refuse=lambda: bucket.delete(force=True),
+                program=[forked.program()],
             )
         client.close()
 
@@ -149,4 +152,5 @@ class TestAzure(SourceSuite):
                     attempts=lambda: proxy.connections,
                     disturb=proxy.disturb,
                     refuse=lambda: (tmp_path / ".env").write_text("ACCOUNT_KEY=d3Jvbmcga2V5\n") and None,
+                    program=[forked.program()],
                 )

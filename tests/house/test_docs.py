@@ -44,7 +44,7 @@ def blocks(page: Path) -> list[Block]:
 
 def run(command: list[str], folder: Path, text: str = "") -> str:
     """What a command prints to both streams; the exit code is part of it."""
-    path = f"{forked.folder()}:{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
+    path = f"{Path(forked.program()).parent}:{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
     environment = {"PATH": path, "HOME": str(folder), "LC_ALL": "C.UTF-8", "COLUMNS": "120"}
     environment["PYTHONPATH"] = str(ROOT / "src")  # the pages are true of this tree, whatever is installed
     done = subprocess.run(

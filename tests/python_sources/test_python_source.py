@@ -101,6 +101,7 @@ def place_of(root: Path, program: str, name: str, **words: object) -> SourcePlac
         attempts=attempts,
         disturb=lambda times: (there / "broken").write_text(str(times)) and None,
         refuse=(there / "refused").touch,
+        program=[forked.program()],
     )
 
 
