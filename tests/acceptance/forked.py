@@ -191,7 +191,7 @@ def _measuring(settings: str) -> Callable[[], object]:
     if not settings:
         return lambda: None
     measuring = Coverage(config_file=f":data:{settings}")
-    measuring.set_option("run:disable_warnings", ["no-data-collected", "module-not-imported", "already-imported"])
+    measuring.set_option("run:disable_warnings", ["no-data-collected", "module-not-measured", "module-not-imported"])
     measuring.start()
 
     def save() -> None:
