@@ -81,7 +81,7 @@ security: $(STAMP) $(SECURITY_STAMP) ## faults in code, workflows and manifests,
 audit: $(SECURITY_STAMP) ## known vulnerabilities of everything that is locked, asked of a database over the network
 	@$(SECURITY)/bin/python scripts/audit.py
 
-docs: $(SITE_STAMP) ## generated reference pages are up to date, and the site builds without a warning: build/site
+docs: $(SITE_STAMP) ## generated pages and pictures are up to date, and the site builds without a warning: build/site
 	$(BIN)/python docs/generate.py --check
 	$(BIN)/sphinx-build -W --keep-going -q -E -b html docs build/site
 
@@ -112,10 +112,11 @@ $(SECRETS)/%:
 	@$(PYTHON) -c 'import secrets; print(secrets.token_urlsafe(24), end="")' > $@
 	@chmod 0644 $@ # the users of two containers read it; nobody else gets into the folder
 
-bench: $(BENCH_STAMP) ## pratique beside bare DuckDB, a bare client of an API, a bare COPY; ARGS="--rows 1m --runs 3" REST_ARGS="--pages 1000" POSTGRES_ARGS="--rows 1m" for less
+bench: $(BENCH_STAMP) ## pratique beside bare DuckDB, a bare client of an API, a bare COPY; what telling costs; ARGS="--rows 1m --runs 3" REST_ARGS="--pages 1000" POSTGRES_ARGS="--rows 1m" TELLING_ARGS="--runs 3" for less
 	$(BIN)/python benchmarks/run.py $(ARGS)
 	$(BIN)/python benchmarks/rest.py $(REST_ARGS)
 	$(BIN)/python benchmarks/postgres.py $(POSTGRES_ARGS)
+	$(BIN)/python benchmarks/telling.py $(TELLING_ARGS)
 
 nightly: $(STAMP) $(SECURITY_STAMP) ## every test, the long suites too, four times the random kills; PRATIQUE_FUZZ_SECONDS=… for other than 600
 	PRATIQUE_KILLS=300 $(BIN)/python -m pytest -n auto -m "not container and not security"
@@ -136,10 +137,11 @@ lock: ## newest allowed versions into requirements/*.txt, with hashes
 	lock requirements/security.in --no-build -o requirements/security.txt; \
 	$(PYTHON) scripts/lock_actionlint.py
 
-fix: setup ## format, and mend what ruff can mend; write the reference pages
+fix: setup ## format, and mend what ruff can mend; write the reference pages and the pictures
 	$(BIN)/ruff check --fix $(PYTHON_FILES)
 	$(BIN)/ruff format $(PYTHON_FILES)
 	$(BIN)/python docs/generate.py
+	$(BIN)/python scripts/screenshots.py
 
 clean: ## what can be made again; data, state and quarantine stay
 	rm -rf $(VENV) $(SECURITY) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.* htmlcov dist build benchmarks/data benchmarks/work

@@ -32,11 +32,12 @@ SMALL = {"five records, `pratique run`": 0.7, "`pratique --help`": 0.25, "`impor
 
 @dataclass(frozen=True)
 class Measured:
-    """One whole process: wall-clock seconds, peak resident memory in MiB, what it printed."""
+    """One whole process: wall-clock seconds, peak resident memory in MiB, what it printed, seconds of processors."""
 
     seconds: float
     peak_mib: float
     output: str = ""
+    cpu_seconds: float = 0.0
 
 
 def measure(command: Sequence[str | Path], folder: Path, **variables: str) -> Measured:
@@ -54,7 +55,7 @@ def measure(command: Sequence[str | Path], folder: Path, **variables: str) -> Me
     text = output.read_text(encoding="utf-8", errors="replace")
     if process.returncode != 0:
         sys.exit(f"{' '.join(map(str, command))} ended with exit code {process.returncode}:\n{text}")
-    return Measured(seconds, usage.ru_maxrss / 1024, text)
+    return Measured(seconds, usage.ru_maxrss / 1024, text, usage.ru_utime + usage.ru_stime)
 
 
 def fresh() -> Path:

@@ -14,6 +14,8 @@ root_doc = "README"
 extensions = ["myst_parser", "sphinx_copybutton"]
 html_theme = "furo"
 html_theme_options = {"top_of_page_buttons": []}
+html_static_path = ["static"]
+html_css_files = ["pictures.css"]
 html_show_sourcelink = html_show_copyright = False
 myst_heading_anchors = 4
 copybutton_prompt_text = "$ "

@@ -1,4 +1,4 @@
-"""Write the reference pages that come out of the code; with --check, fail if one of them is out of date."""
+"""Write the reference pages and pictures that come out of the code; with --check, fail if one is out of date."""
 
 import inspect
 import sys
@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 import click
+from connectors import connectors_page
+from pictures import PICTURES
 
 from pratique import errors, events
 from pratique.alerts import RULES
@@ -342,6 +344,7 @@ def python_page() -> str:
 PAGES = {
     "alerts.md": alerts_page,
     "cli.md": cli_page,
+    "connectors.md": lambda: f"# Connectors\n\n{NOTE}\n{connectors_page()}",
     "errors.md": errors_page,
     "events.md": events_page,
     "functions.md": functions_page,
@@ -349,6 +352,7 @@ PAGES = {
     "metrics.md": metrics_page,
     "settings.md": settings_page,
     "python.md": python_page,
+    **{f"../pictures/{name}": picture for name, picture in PICTURES.items()},
 }
 
 
@@ -363,7 +367,7 @@ def main() -> None:
             stale.append(name)
     if stale:
         sys.exit(f"out of date: {', '.join(stale)}; do: make fix")
-    sys.stdout.write(f"{len(PAGES)} reference pages {'are up to date' if '--check' in sys.argv else 'written'}\n")
+    sys.stdout.write(f"{len(PAGES)} pages and pictures {'are up to date' if '--check' in sys.argv else 'written'}\n")
 
 
 if __name__ == "__main__":

@@ -4,14 +4,18 @@ import inspect
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import click
 import pytest
 
 from pratique import errors, events
 from pratique.cli.main import program
+from pratique.destinations import TYPES
+from pratique.inputs import CloudKind, FileFormat
 from pratique.mistakes import CODES
 from pratique.specs.base import Spec
+from pratique.specs.pipeline import SourceType
 from pratique.specs.settings import SettingsSpec
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -19,7 +23,7 @@ DOCS = ROOT / "docs"
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.glob("**/*.md")])
 IDS = [str(page.relative_to(ROOT)) for page in PAGES]
 RUN = {"console", "python", "json", "yaml"}
-GENERATED = {"cli.md", "errors.md", "events.md", "functions.md", "python.md", "settings.md"}
+GENERATED = {"cli.md", "connectors.md", "errors.md", "events.md", "functions.md", "python.md", "settings.md"}
 FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]*)#([^)\s]+)\)")
 KINDS = [
@@ -53,6 +57,12 @@ def idle(text: str) -> Iterator[str]:
         before = text[: block.start()].rstrip("\n").rpartition("\n")[2]
         if language not in RUN and not file and not re.fullmatch(r"<!-- not run: .{10,} -->", before):
             yield block[0].splitlines()[1]
+
+
+def malformed(text: str) -> list[str]:
+    """The links to other sites that are no https addresses of a host."""
+    links = re.findall(r"\]\((https?:[^)]*)\)", FENCE.sub("", text))
+    return [link for link in links if not re.fullmatch(r"https://[a-z0-9-]+(\.[a-z0-9-]+)+(/[^\s()]*)?", link)]
 
 
 def commands(group: click.Command = program, name: str = "pratique") -> Iterator[tuple[str, click.Command]]:
@@ -108,9 +118,11 @@ def test_every_command_and_option_is_in_the_reference() -> None:
 
 
 def test_every_exit_code_is_explained() -> None:
-    """Each exit code of an error stands in the table of `run unattended`, and in the help of the program."""
+    """Each exit code of an error stands in the tables of `run unattended` and of the schedulers, and in the help."""
     table = {int(code) for code in re.findall(r"^\| (\d) \|", page("how-to/run-unattended.md"), re.MULTILINE)}
     assert {kind.exit_code for kind in KINDS} | {0, 8} == table
+    again = re.findall(r"^\| (\d(?:, \d)*) \|", page("how-to/schedule-runs.md"), re.MULTILINE)
+    assert sorted(int(code) for row in again for code in row.split(", ")) == sorted(table)
     told = re.findall(r"\b(\d) [a-z]", (program.epilog or "").partition("Exit codes:")[2].partition("\b")[0])
     assert {int(code) for code in told} == table
 
@@ -145,8 +157,29 @@ def test_every_event_is_in_the_reference() -> None:
     assert [kind.__name__ for kind in kinds if len(parts.get(kind.__name__, "")) < 20] == []
 
 
+def test_every_connector_is_in_the_reference() -> None:
+    """Each type of source, cloud, format and destination stands on the page of connectors, and has its gaps there."""
+    told, _, gaps = page("reference/connectors.md").partition("## Gaps")
+    kinds = [*get_args(SourceType), *get_args(CloudKind)]
+    assert [kind for kind in kinds if f"`{kind}`" not in told and f"`{kind}://`" not in told] == []
+    assert [name for name in get_args(FileFormat) if f"| {name} |" not in told] == []
+    assert [kind for kind in TYPES if f"| `{kind}://` |" not in told] == []
+    assert [kind for kind in [*kinds, *TYPES] if not re.search(rf"^- \*\*[^*]*\b{kind}\b", gaps, re.MULTILINE)] == []
+
+
+@pytest.mark.parametrize("path", PAGES, ids=IDS)
+def test_a_link_out_has_the_form_of_one(path: Path) -> None:
+    """A link to another site is https and names a host; whether it answers is not asked, for that changes by itself."""
+    assert malformed(path.read_text(encoding="utf-8")) == []
+
+
 def test_what_is_wrong_is_noticed() -> None:
-    """The checks work: a lost anchor, an idle block."""
+    """The checks work: a lost anchor, an idle block, a link out that is none."""
+    assert malformed("[a](https://a.example/b) [b](http://b.example) [c](https:/c.example) [d](https://localhost)") == [
+        "http://b.example",
+        "https:/c.example",
+        "https://localhost",
+    ]
     here = DOCS / "README.md"
     assert list(lost(here, "# One two\n[a](#one-two) [b](#three) [c](reference/errors.md#nowhere)\n")) == [
         "#three",

@@ -12,6 +12,7 @@ from types import FrameType
 from pratique.errors import InterruptedRunError
 
 _EXIT = InterruptedRunError.exit_code
+_AGAIN_SECONDS = 0.01
 
 
 class Stop:
@@ -19,6 +20,7 @@ class Stop:
 
     def __init__(self) -> None:
         self.asked = False
+        self._thrown_away = False
         self.tell: Callable[[str], object] | None = None  # whoever moves lines on the terminal, while it does
 
     def install(self) -> None:
@@ -28,6 +30,8 @@ class Stop:
         """
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._asked)
+        signal.signal(signal.SIGALRM, self._ask_again)
+        sys.unraisablehook = self._unraisable
 
     def leave(self, code: int) -> None:
         """End the process with this code if a stop was asked for, whatever else is going on.
@@ -43,10 +47,30 @@ class Stop:
 
     def over(self) -> None:
         """From now on signals change nothing: the work is done, and its exit code says how."""
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):
             signal.signal(number, signal.SIG_IGN)
 
+    def _unraisable(self, unraisable: sys.UnraisableHookArgs) -> None:
+        """Ask again, a moment later, for the stop that Python threw away; of everything else tell as Python does.
+
+        Upstream: an exception that leaves a finalizer or the callback of a weak reference goes nowhere, and a handler
+        may run in one: https://docs.python.org/3/library/signal.html#handlers-and-exceptions
+        """
+        if self.asked and issubclass(unraisable.exc_type, KeyboardInterrupt):
+            self._thrown_away = True
+            signal.setitimer(signal.ITIMER_REAL, _AGAIN_SECONDS)
+        else:
+            sys.__unraisablehook__(unraisable)
+
+    def _ask_again(self, _: int, frame: FrameType | None) -> None:
+        handler = signal.getsignal(signal.SIGINT)  # a database at work may have to be interrupted before
+        if callable(handler):
+            handler(signal.SIGINT, frame)
+
     def _asked(self, number: int, _: FrameType | None) -> None:
+        if self._thrown_away:
+            self._thrown_away = False
+            raise KeyboardInterrupt
         if self.asked:
             if sys.stderr.isatty():
                 os.write(2, b"\x1b[?25h\n")  # the progress display hides the cursor

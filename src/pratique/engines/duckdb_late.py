@@ -133,20 +133,21 @@ class LateJudge:
     def _copies(self, columns: str, key: str) -> None:
         """Number the identical rows among those that share a key, from 1, in the table `copies`.
 
-        Only rows that agree in what is cheap to read are read whole: texts cost ten times as much as all else.
+        Texts cost ten times as much to read as all else: they are read only of rows that agree in all else.
         """
         cheap = [item.name for item in self._schema.fields if item.type.name in _FIXED_WIDTH]
         some = "".join(f", s.{identifier(name)} AS own{at}" for at, name in enumerate(cheap))
         alike = ", ".join([key, *(f"own{at}" for at in range(len(cheap)))])
         twins = self._session.count(
-            f"CREATE OR REPLACE TABLE twins AS SELECT rid FROM (SELECT rid, count(*) OVER (PARTITION BY {alike}) AS n "
-            f"FROM (SELECT s.rowid AS rid{columns}{some} FROM staged s JOIN doubled d ON s.rowid = d.rid)) WHERE n > 1"
+            "CREATE OR REPLACE TABLE twins AS SELECT rid, alike FROM (SELECT rid, count(*) OVER w AS n, "
+            f"min(rid) OVER w AS alike FROM (SELECT s.rowid AS rid{columns}{some} FROM staged s JOIN doubled d "
+            f"ON s.rowid = d.rid) WINDOW w AS (PARTITION BY {alike})) WHERE n > 1"
         )
-        every = ", ".join(f"s.{identifier(item.name)}" for item in self._schema.fields)
-        whole = "FROM staged s JOIN twins t ON s.rowid = t.rid" if twins else "FROM staged s WHERE false"
+        texts = "".join(f", s.{identifier(item.name)}" for item in self._schema.fields if item.name not in cheap)
+        whole = "FROM staged s JOIN twins t ON s.rowid = t.rid" if twins else "FROM staged s, twins t WHERE false"
         self._session.run(
             "CREATE OR REPLACE TABLE copies AS SELECT s.rowid AS rid, "
-            f"row_number() OVER (PARTITION BY {every} ORDER BY s.rowid) AS copy {whole}"
+            f"row_number() OVER (PARTITION BY t.alike{texts} ORDER BY s.rowid) AS copy {whole}"
         )
 
     def _loaded_before(self, rule: Rule, lookup: Lookup) -> None:
