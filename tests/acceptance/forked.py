@@ -13,6 +13,7 @@ import json
 import os
 import pkgutil
 import select
+import shutil
 import socket
 import subprocess
 import sys
@@ -85,7 +86,9 @@ def _read_at_start(environment: Mapping[str, str]) -> dict[str, str]:
 @functools.cache
 def _process() -> tuple[str, dict[str, str]]:
     """Where the process listens that has loaded everything, and what it was started with; it ends with this one."""
-    address = str(Path(tempfile.mkdtemp(prefix="pratique-forked-")) / "socket")
+    folder = Path(tempfile.mkdtemp(prefix="pratique-forked-"))
+    atexit.register(shutil.rmtree, folder)
+    address = str(folder / "socket")
     environment = {**os.environ, **_ONE_THREAD}
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
         listener.bind(address)
