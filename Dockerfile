@@ -41,7 +41,7 @@ RUN echo 'pipeline:x:10001:0:Pratique:/app:/usr/sbin/nologin' >> /etc/passwd \
 COPY --from=build /opt/pratique /opt/pratique
 COPY --chmod=0755 docker/run-every /usr/local/bin/run-every
 ENV PATH=/opt/pratique/bin:/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin \
-    HOME=/app LANG=C.UTF-8 PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \
+    HOME=/app LOGNAME=pipeline LANG=C.UTF-8 PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \
     PRATIQUE__STATE__PATH=data/.pratique
 WORKDIR /app
 USER 10001:0

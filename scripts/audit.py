@@ -14,7 +14,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 REQUIREMENTS = Path(__file__).resolve().parent.parent / "requirements"
-LOCKS = ("container.txt", "build.txt", "dev.txt", "site.txt", "bench.txt", "security.txt")
+LOCKS = ("container.txt", "build.txt", "dev.txt", "site.txt", "bench.txt", "security.txt", "rest_servers.txt")
 VULNERABLE = "jinja2==2.4.1"  # a sandbox that can be left, and more: known since 2014
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -31,6 +32,25 @@ def balance(landed: Landed, tally: Tally) -> None:
             f"{tally.good:,} good + {tally.quarantined:,} quarantined + {skipped:,} skipped",
             hint="nothing was loaded; please report this with the schema and the file's first lines",
         )
+
+
+def without(tally: Tally, known: Iterable[HeldRecord]) -> Tally:
+    """The tally where held records are known: skipped as `held before`, their failures counted when they were held."""
+    number, failed = 0, Counter[str]()
+    for record in known:
+        number += 1
+        failed.update({failure.rule for failure in record.failures})
+    rules = []
+    for rule in tally.rules:
+        left, decided = rule.failed - failed[rule.name], rule.decided - failed[rule.name]
+        rules.append(replace(rule, decided=decided, failed=left, unknown=min(rule.unknown, left)))
+    return replace(
+        tally,
+        quarantined=tally.quarantined - number,
+        skipped={**tally.skipped, "held before": number},
+        rules=tuple(rules),
+        malformed=tally.malformed - failed["malformed"],
+    )
 
 
 def account_of(tally: Tally, written: Written) -> Account:

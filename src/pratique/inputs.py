@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 from pratique.databases import Cursor
 
 FileFormat = Literal["csv", "jsonl", "json", "excel", "parquet"]
-CloudKind = Literal["s3", "gs", "az"]
+CloudKind = Literal["s3", "gs", "az", "sftp"]
 
 FORMATS: Final[Mapping[str, FileFormat]] = {
     ".csv": "csv",
@@ -47,6 +47,8 @@ def suffix_of(path: str) -> str:
 class CloudInput:
     """Objects of a bucket below a prefix (empty, or with a slash at its end), and how they are reached.
 
+    Of `sftp` the bucket is a server, `user@host:port` as people write it; the prefix counts from its root, or from the
+    home of the user (`account`) where it begins with `~/`.
     `credentials` are Secrets by the names of the connection's keys; without any, the environment is asked.
     """
 
@@ -59,6 +61,9 @@ class CloudInput:
     account: str | None = None
     credentials: Mapping[str, Any] = field(default_factory=dict)
     anonymous: bool = False
+    host: str = ""
+    port: int = 22
+    known_hosts: Path | None = None
     connect_timeout_seconds: int = 10
     read_timeout_seconds: int = 60
 

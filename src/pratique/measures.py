@@ -120,6 +120,20 @@ VERDICTS: Final = Metric(
 QUALITY: Final = Metric(
     "pratique.quality", "gauge", "1", ("pipeline", "source"), "quality score of the last run, as a share of 100"
 )
+RETRIES: Final = Metric(
+    "pratique.source.retries",
+    "counter",
+    "{retry}",
+    ("pipeline", "source_type"),
+    "what could pass and was tried again while a source was read",
+)
+HTTP_RETRIES: Final = Metric(
+    "pratique.http.retries",
+    "counter",
+    "{retry}",
+    ("pipeline", "status_class"),
+    "requests to APIs that were tried again, by what was answered: 4xx, 5xx, none",
+)
 ERRORS: Final = Metric(
     "pratique.errors",
     "counter",
@@ -161,6 +175,8 @@ METRICS: Final[dict[str, Metric]] = {
         INGESTED,
         VERDICTS,
         QUALITY,
+        RETRIES,
+        HTTP_RETRIES,
         ERRORS,
         OBSERVER_FAILURES,
         ALERTS_FIRING,

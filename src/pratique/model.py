@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Disposition = Literal["append", "replace", "merge"]
 Severity = Literal["warn", "quarantine", "fail"]
 
-SKIP_REASONS: tuple[str, ...] = ("filter", "identical", "superseded", "loaded before")  # as accounts name them
+SKIP_REASONS: tuple[str, ...] = ("filter", "identical", "superseded", "loaded before", "held before")  # of accounts
 
 LINEAGE_COLUMNS: tuple[str, ...] = ("_source", "_file", "_row_number", "_ingestion_timestamp", "_run_id", "_load_id")
 
@@ -437,7 +437,6 @@ def load_id(
 
 
 # --- what is told -----------------------------------------------------------------------------------------------
-
 SourceOutcome = Literal["loaded", "unchanged", "failed", "gated", "not run"]
 RunOutcome = Literal["running", "done", "partial", "gated", "failed", "interrupted"]
 
@@ -480,6 +479,7 @@ class SourceReport:
     problem: Problem | None = None
     seconds: float = 0.0
     judged: Account | None = None
+    retries: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -285,10 +285,10 @@ class Planner:
         if spec.type != "files":
             return root, None, spec.path
         if spec.connection is None:
-            return root, *cloud_of_path(spec.path, self._document.where((*at, "path")))
+            return root, *cloud_of_path(spec.path, self._document.where((*at, "path")), root)
         connection, where = self._named(spec.connection, (*at, "connection"))
         if leads_into_a_cloud(connection.get("url")):
-            return root, cloud_input(connection, where), spec.path
+            return root, cloud_input(connection, where, root), spec.path
         return self._connection(spec.connection, (*at, "connection"), ("file", "files"))[1], None, spec.path
 
     def _named(self, name: str, path: KeyPath) -> tuple[dict[str, Any], Where]:

@@ -22,7 +22,6 @@ from pratique.ingestion import run_pipeline
 from pratique.project import Project
 
 QUICK = f"{BEARER}, timeout_seconds: 1"
-PACKED = gzip.compress(b"[]")
 
 
 def once(bad: Callable[[Request], Any], *, page: str = "2") -> Callable[[Request], Any]:
@@ -138,7 +137,7 @@ def test_what_passes_is_tried_again_and_no_page_is_lost(crm: Crm, name: str) -> 
     whole(crm, server)
     assert server.asked().count("2") == 2
     if name != "reset":  # one that was open before is opened anew by the HTTP library
-        assert report["notices"] == ["contacts: 1 requests were tried again"]
+        assert report["notices"] == ["contacts: tried again 1 time"]
 
 
 def test_a_retry_prints_nothing(crm: Crm) -> None:
@@ -146,7 +145,7 @@ def test_a_retry_prints_nothing(crm: Crm) -> None:
     server = crm.serve(once(PASSING["503"]))
     crm.write(server.url, PAGES, connection=QUICK)
     printed = crm.command("--json")
-    assert json.loads(printed)["notices"] == ["contacts: 1 requests were tried again"]
+    assert json.loads(printed)["notices"] == ["contacts: tried again 1 time"]
     shutil.rmtree(crm.root / ".pratique")
     assert "stamina" not in crm.command()
 
@@ -400,11 +399,10 @@ def test_a_clock_that_is_wrong_is_told(crm: Crm) -> None:
     assert "is more than a minute ahead of this machine's" in notice
 
 
-@pytest.mark.parametrize(
-    "body",
-    [PACKED + b"more", b"no gzip at all", PACKED[:-4] + b"\0\0\0\0"],
-    ids=["more after its end", "no gzip at all", "not the length that it names"],
-)
+PACKED = gzip.compress(b"[]", mtime=0)  # of no moment: every process of the tests collects the same
+
+
+@pytest.mark.parametrize("body", [PACKED + b"more", b"no gzip at all", PACKED[:-4] + b"\0\0\0\0"])  # fmt: skip
 def test_a_damaged_packing_is_no_page(crm: Crm, body: bytes) -> None:
     """Checksum, length, and nothing behind."""
     server = crm.serve(lambda _: answer(body, headers={"Content-Encoding": "gzip"}))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
+import json
 import os
 import random
+import shutil
 import threading
 import time
 from collections import Counter
@@ -179,6 +182,29 @@ def test_old_pages_are_asked_for_again(crm: Crm) -> None:
     before = len(server.requests)
     crm.run()
     assert len(server.requests) - before == PAGES
+
+
+def test_pages_of_a_source_that_is_gone_are_cleared_when_nobody_goes_on_with_them(crm: Crm) -> None:
+    """A renamed source leaves pages behind: they stay for as long as they count, or somebody reads them, and no longer."""
+    server = project(crm, "next")
+    killed(crm, server, 10)
+    (asked,) = (crm.root / ".pratique" / "landed").rglob("asked.json")
+    other = crm.root / ".pratique" / "landed" / "retired" / "orders" / "0f"  # of a pipeline that is gone
+    shutil.copytree(asked.parent, other)
+    crm.write(server.url, 'get: /contacts, paginate: {next: next}, records: "data[*]"', name="people")
+    crm.run()
+    assert asked.exists(), "the name may come back"
+    for head in (asked, other / "asked.json"):
+        text = json.loads(head.read_text())
+        head.write_text(json.dumps({**text, "began": text["began"] - 25 * 3600}))
+    with (other / "journal").open() as journal:
+        fcntl.flock(journal, fcntl.LOCK_SH)  # as a process that reads does
+        crm.run()
+        assert (asked.parent.exists(), other.exists()) == (False, True)
+    crm.run(dry_run=True)
+    assert other.exists(), "a dry run leaves everything as it is"
+    crm.run()
+    assert not other.exists()
 
 
 def test_a_way_on_that_has_ended_is_begun_anew(crm: Crm) -> None:

@@ -207,7 +207,9 @@ def examples() -> list[str]:
     lines = [line for epilog in every for line in (epilog or "").splitlines()]
     found = [re.match(r"  (pratique .*?)(?: {2,}.*)?$", line) for line in lines]
     return [
-        text for text in dict.fromkeys(match[1] for match in found if match) if "https://" not in text
+        text
+        for text in dict.fromkeys(match[1] for match in found if match)
+        if not re.search("(https|postgres)://", text)
     ]  # no network
 
 

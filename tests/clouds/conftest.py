@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import cloud_servers
 import pytest
+from ssh_server import SshServer, ssh_server
 
 
 @pytest.fixture(scope="session")
@@ -27,3 +28,10 @@ def azurite_url() -> Iterator[str]:
     """An Azure server."""
     with cloud_servers.azurite() as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def sshd() -> Iterator[SshServer]:
+    """An OpenSSH server."""
+    with ssh_server() as server:
+        yield server

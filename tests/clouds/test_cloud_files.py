@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-import duckdb
 import fault_proxy
 import pytest
+from distant_project import DistantProject
 
 from pratique.errors import ConfigurationError, SourceError, SourceUnreachableError
-from pratique.ingestion import run_pipeline
 from pratique.inputs import CloudInput
 from pratique.model import Position
 from pratique.project import Project
@@ -30,13 +26,12 @@ SCHEMA = Schema("s", 1, (Field("id", FieldType("integer")),))
 
 
 @dataclass
-class Lake:
+class Lake(DistantProject):
     """A bucket, seen by its owner directly and by us through a proxy."""
 
     owner: Any
     bucket: str
     proxy: fault_proxy.FaultProxy
-    root: Path
 
     def put(self, key: str, text: str, **more: str) -> None:
         """Put an object there."""
@@ -55,23 +50,8 @@ class Lake:
     def project(self, path: str, write: str = "append") -> Callable[[], Any]:
         """A project over the bucket; what is returned runs it."""
         words = {"url": f"s3://{self.bucket}/in", "endpoint": f"http://127.0.0.1:{self.proxy.port}", "anonymous": True}
-        source = {"connection": "there", "path": path, "schema": "s", "write": write, "on_new_version": "append"}
-        if write == "replace":
-            del source["on_new_version"]
-        documents: dict[str, Any] = {
-            "config/default.json": {"connections": {"there": words, "lake": {"url": "duckdb://lake.duckdb"}}},
-            "schemas/s.json": {"fields": {"id": "integer"}},
-            "pipelines/p.json": {"sources": {"s": source}, "destination": {"connection": "lake"}},
-        }
-        for name, value in documents.items():
-            (self.root / name).parent.mkdir(exist_ok=True)
-            (self.root / name).write_text(json.dumps(value))
-        return lambda: run_pipeline(Project(self.root, "dev"), "p")
-
-    def rows(self) -> list[int]:
-        """What was loaded."""
-        with duckdb.connect(str(self.root / "lake.duckdb"), read_only=True) as connection:
-            return [row[0] for row in connection.execute("SELECT id FROM s ORDER BY 1").fetchall()]
+        self.write(words, path, write=write, on_new_version=None if write == "replace" else "append")
+        return self.run
 
 
 @pytest.fixture
@@ -82,7 +62,7 @@ def lake(moto_url: str, tmp_path: Path) -> Iterator[Lake]:
     bucket = f"f{abs(hash(tmp_path)):x}"
     owner.create_bucket(Bucket=bucket)
     with fault_proxy.before(int(moto_url.rpartition(":")[2])) as proxy:
-        yield Lake(owner, bucket, proxy, tmp_path)
+        yield Lake(tmp_path, owner, bucket, proxy)
     owner.close()
 
 
@@ -119,7 +99,7 @@ def test_a_pattern_lists_no_more_than_its_beginning(lake: Lake) -> None:
 def test_a_missing_object_names_the_nearest(lake: Lake) -> None:
     """No such object, no such bucket: told at once, with what was probably meant."""
     lake.put("in/orders.csv", "id\n1\n")
-    with pytest.raises(SourceError, match="there is no object") as caught:
+    with pytest.raises(SourceError, match="there is no file") as caught:
         lake.source("in/ordres.csv").land(Position())
     assert caught.value.hint == "did you mean in/orders.csv?"
     lake.bucket = "no-such-bucket-4711"
@@ -256,14 +236,10 @@ def test_without_credentials_it_is_told_what_to_set(lake: Lake) -> None:
     lake.project("*.csv")
     config = lake.root / "config" / "default.json"
     config.write_text(config.read_text().replace(', "anonymous": true', ""))
-    environ = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
-    environ |= {"AWS_EC2_METADATA_DISABLED": "true", "HOME": str(lake.root)}
-    for words, code in ((["probe", "p.s"], 3), (["run", "p"], 3)):
-        command = [sys.executable, "-m", "pratique", *words, "--project", str(lake.root)]
-        done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
-        assert done.returncode == code, done.stdout + done.stderr
-        assert "AWS_PROFILE" in done.stdout
-        assert "Unable to locate credentials" in " ".join(done.stdout.split())
+    for words in (["probe", "p.s"], ["run", "p"]):
+        told = lake.command(*words, code=3, AWS_EC2_METADATA_DISABLED="true", HOME=str(lake.root))
+        assert "AWS_PROFILE" in told
+        assert "Unable to locate credentials" in told
 
 
 @pytest.mark.parametrize("way", ["variables", "profile"])
@@ -276,19 +252,15 @@ def test_the_environment_says_who_we_are_and_where(lake: Lake, way: str) -> None
         '"connection": "there", "path": "*.csv"', f'"path": "s3://{lake.bucket}/in/*.csv"'
     )
     pipeline.write_text(text)
-    environ = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
-    environ |= {"AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{lake.proxy.port}", "AWS_EC2_METADATA_DISABLED": "true"}
+    environ = {"AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{lake.proxy.port}", "AWS_EC2_METADATA_DISABLED": "true"}
     if way == "variables":
         environ |= {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "canary-env-9", "AWS_REGION": "us-east-1"}
     else:
         (lake.root / "credentials").write_text("[lake]\naws_access_key_id = x\naws_secret_access_key = canary-env-9\n")
         environ |= {"AWS_SHARED_CREDENTIALS_FILE": str(lake.root / "credentials"), "AWS_PROFILE": "lake"}
         environ |= {"AWS_REGION": "us-east-1"}
-    command = [sys.executable, "-m", "pratique", "run", "p", "--project", str(lake.root)]
-    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert "canary-env-9" not in lake.command("run", "p", **environ)
     assert lake.rows() == [7]
-    assert "canary-env-9" not in done.stdout + done.stderr
 
 
 @pytest.mark.parametrize(

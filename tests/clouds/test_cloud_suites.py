@@ -16,6 +16,7 @@ import pytest
 from azure.storage.blob import ContainerClient
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage
+from ssh_server import PASSPHRASE, SshServer
 
 from pratique.testing import SourcePlace, SourceSuite
 from pratique.testing.landing_suite import FIELDS, Record, texts
@@ -154,3 +155,38 @@ class TestAzure(SourceSuite):
                     refuse=lambda: (tmp_path / ".env").write_text("ACCOUNT_KEY=d3Jvbmcga2V5\n") and None,
                     program=[forked.program()],
                 )
+
+
+class TestSftp(SourceSuite):
+    """CSV files of an OpenSSH server, which lets in who has a key."""
+
+    @pytest.fixture
+    def place(self, sshd: SshServer, tmp_path: Path) -> Iterator[SourcePlace]:
+        """A folder of a server behind a proxy."""
+        there = sshd.files / f"{abs(hash(tmp_path)):x}"
+        there.mkdir()
+        number = itertools.count()
+        sshd.let_in("key")
+
+        def put(records: Sequence[Record]) -> None:
+            (there / f"é {next(number):03}.csv").write_bytes(as_csv(records))
+
+        with fault_proxy.before(sshd.port) as proxy:
+            yield SourcePlace(
+                tmp_path,
+                {"connection": "lake_in", "path": "*.csv"},
+                put,
+                connections={
+                    "lake_in": {
+                        "url": f"sftp://{sshd.user}@127.0.0.1:{proxy.port}{there}",
+                        "private_key": f"${{file:{sshd.folder / 'key'}}}",
+                        "private_key_passphrase": "${PASSPHRASE}",
+                        "known_hosts": str(sshd.known(tmp_path, proxy.port)),
+                    }
+                },
+                secrets={"PASSPHRASE": PASSPHRASE},
+                limits=LIMITS,
+                attempts=lambda: proxy.connections,
+                disturb=proxy.disturb,
+                refuse=sshd.let_in,
+            )

@@ -15,6 +15,7 @@ import pymysql
 import pytest
 import servers
 
+from pratique.cli.state import quarantine_of
 from pratique.ingestion import run_pipeline
 from pratique.project import Project
 
@@ -68,6 +69,11 @@ class Shop:
         assert done.returncode == code, done.stdout + done.stderr
         assert servers.PASSWORD not in done.stdout + done.stderr
         return done.stdout + done.stderr
+
+    def held(self) -> list[tuple[Any, ...]]:
+        """What the quarantine holds, as `id` and `note`."""
+        with quarantine_of(self.root, "dev") as (quarantine, _):
+            return [(record["values"]["id"], record["values"]["note"]) for record in quarantine.records()]
 
     def rows(self, sql: str = "SELECT id, note FROM orders ORDER BY ALL") -> list[Any]:
         """What the destination holds."""

@@ -129,6 +129,7 @@ def mariadb() -> Iterator[Server]:
             "mariadb-install-db",
             "--no-defaults",
             f"--datadir={data}",
+            f"--tmpdir={folder}",  # a server that starts clears it, whoever uses it
             "--auth-root-authentication-method=normal",
             "--skip-test-db",
         )
@@ -136,7 +137,7 @@ def mariadb() -> Iterator[Server]:
         script.write_text(
             f"CREATE USER owner@'127.0.0.1' IDENTIFIED BY '{PASSWORD}';\nGRANT ALL ON *.* TO owner@'127.0.0.1' WITH GRANT OPTION;\nCREATE DATABASE test;\n"
         )
-        words = ["mariadbd", "--no-defaults", f"--datadir={data}", f"--port={port}", "--bind-address=127.0.0.1", f"--socket={folder}/socket", f"--init-file={script}", "--skip-name-resolve", f"--pid-file={folder}/pid", f"--log-error={folder}/log", "--innodb-flush-log-at-trx-commit=0", "--max-allowed-packet=64M"]  # fmt: skip
+        words = ["mariadbd", "--no-defaults", f"--datadir={data}", f"--tmpdir={folder}", f"--port={port}", "--bind-address=127.0.0.1", f"--socket={folder}/socket", f"--init-file={script}", "--skip-name-resolve", f"--pid-file={folder}/pid", f"--log-error={folder}/log", "--innodb-flush-log-at-trx-commit=0", "--max-allowed-packet=64M"]  # fmt: skip
         with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **_as_other()) as process:
             try:
                 deadline = time.monotonic() + 60

@@ -108,3 +108,79 @@ def test_a_locked_file_is_waited_for_and_told_as_passing(sqlite) -> None:
     assert (problem["code"], "held by another process" in problem["message"]) == ("source_unreachable", True)
     sqlite.sql("COMMIT")
     assert sqlite.run()["outcome"] == "done"
+
+
+CHECKED = """
+primaryKey: id
+fields: {id: integer, note: {enum: [good]}, moved: datetime}
+checks:
+  enough: {rule: "count(*) >= 3", scope: set, severity: fail}
+  few_notes: {rule: "count(note) >= 0.9 * count(*)", scope: set, severity: fail}
+"""
+
+
+@pytest.mark.parametrize("write", ["append", "merge"])
+def test_rows_that_are_read_again_count_as_what_they_are(sqlite, write: str) -> None:
+    """An increment of one new row and three known ones is four good rows, for a check too; a run of known ones as well."""
+    sqlite.sql("CREATE TABLE orders (id INTEGER PRIMARY KEY, note TEXT, moved TEXT)")
+    for number in range(10):
+        sqlite.sql("INSERT INTO orders VALUES (?, 'good', ?)", (number, f"2026-01-01 10:{number:02}:00"))
+    sqlite.write("table: orders, cursor: {field: moved, lookback: 2m}", CHECKED, write)
+    assert sqlite.run()["sources"][0]["account"]["loaded"] == 10
+    sqlite.sql("INSERT INTO orders VALUES (10, 'good', '2026-01-01 10:09:30')")
+    known = {"append": ({"loaded before": 3}, 1), "merge": ({}, 4)}[write]
+    account = sqlite.run()["sources"][0]["account"]
+    assert (account["skipped"], account["loaded"], account["read"]) == (*known, 4)
+    known = {"append": ({"loaded before": 3}, 0), "merge": ({}, 3)}[write]
+    account = sqlite.run()["sources"][0]["account"]
+    assert (account["skipped"], account["loaded"], account["read"]) == (*known, 3)
+    assert sqlite.run()["sources"][0]["outcome"] == "unchanged"
+    assert [row[0] for row in sqlite.rows()] == list(range(11))
+
+
+@pytest.mark.parametrize("write", ["append", "merge"])
+def test_a_row_that_is_held_is_held_once_however_often_it_is_read(sqlite, write: str) -> None:
+    """Within the look-back a bad row comes again and again: it is known, and a small increment beside it is loaded."""
+    sqlite.sql("CREATE TABLE orders (id INTEGER PRIMARY KEY, note TEXT, moved TEXT)")
+    for number in range(20):
+        note = "bad" if number == 19 else "good"
+        sqlite.sql("INSERT INTO orders VALUES (?, ?, ?)", (number, note, f"2026-01-01 10:{number:02}:00"))
+    schema = (
+        CHECKED.split("checks", maxsplit=1)[0]
+        + 'checks: {short: {rule: "length(note) > 3", severity: fail, at_most: 6 %}}\n'
+    )
+    sqlite.write("table: orders, cursor: {field: moved, lookback: 1m}, quarantine: {max_share: 0.3}", schema, write)
+    assert sqlite.run()["sources"][0]["account"]["quarantined"] == 1
+    for number in range(20, 23):
+        sqlite.sql("INSERT INTO orders VALUES (?, 'good', '2026-01-01 10:19:30')", (number,))
+        account = sqlite.run()["sources"][0]["account"]
+        assert account["skipped"]["held before"] == 1
+        assert account["quarantined"] == 0
+    assert sqlite.held() == [("19", "bad")]
+    dry = sqlite.run(dry_run=True)["sources"][0]
+    assert (dry["account"] or {}).get("quarantined", 0) == 0
+    sqlite.sql("UPDATE orders SET note = 'worse' WHERE id = 19")
+    assert sqlite.run()["sources"][0]["account"]["quarantined"] == 1, "it is another record now"
+    assert sqlite.held() == [("19", "bad"), ("19", "worse")]
+    sqlite.sql("INSERT INTO orders VALUES (30, 'bad', '2026-01-01 10:19:40')")
+    account = sqlite.run(1)["sources"][0]["judged"]
+    assert (account["quarantined"], account["skipped"]["held before"]) == (1, 1), "a new bad row is not known"
+    sqlite.sql("UPDATE orders SET note = 'good' WHERE id IN (19, 30)")
+    assert "held before" not in sqlite.run()["sources"][0]["account"]["skipped"]
+    assert [row[0] for row in sqlite.rows()] == [*range(23), 30]
+    assert len(sqlite.held()) == 2
+
+
+def test_rows_are_held_again_where_the_evidence_is_gone(sqlite) -> None:
+    """A row is known by what the quarantine holds: without that file it is held anew, and the run says why."""
+    sqlite.sql("CREATE TABLE orders (id INTEGER PRIMARY KEY, note TEXT, moved TEXT)")
+    for number, note in enumerate(["good"] * 12 + ["bad"]):
+        sqlite.sql("INSERT INTO orders VALUES (?, ?, '2026-01-01 10:00:00')", (number, note))
+    sqlite.write("table: orders, cursor: {field: moved, lookback: 1m}", CHECKED.split("checks", maxsplit=1)[0])
+    sqlite.run()
+    for segment in (sqlite.root / ".pratique" / "quarantine").rglob("*.zst"):
+        segment.unlink()
+    sqlite.sql("INSERT INTO orders VALUES (20, 'good', '2026-01-01 10:00:30')")
+    report = sqlite.run()
+    assert report["sources"][0]["account"]["quarantined"] == 1
+    assert "records that were held before may be held again: cannot read" in report["notices"][0]

@@ -24,6 +24,7 @@ DRIVERS = [
     "boto3",
     "google.cloud",
     "azure",
+    "asyncssh",
     "aiohttp",
     "opentelemetry",
     "requests",

@@ -12,13 +12,15 @@ import click
 from pratique.cli.console import Console, folder_options, json_option, to_json
 from pratique.cli.run import run_named
 from pratique.cli.text import coloured, hanging, shown, table
-from pratique.config_manager import config_files
+from pratique.config_manager import ConfigManager, config_files
 from pratique.documents import shown_path
 from pratique.errors import ConfigurationError
 from pratique.inference.columns import Answers, Column, Question
+from pratique.inference.databases import is_database, keep, place_of
 from pratique.inference.download import DOWNLOAD_BYTES_MAX, download, file_of, is_url
 from pratique.inference.example import PIPELINE, example_texts
-from pratique.inference.proposal import Proposal, propose, write
+from pratique.inference.profile import KINDS
+from pratique.inference.proposal import Proposal, propose, propose_database, write
 from pratique.inference.schema_text import doubts, seen
 from pratique.mistakes import Mistakes
 from pratique.project import Project
@@ -38,6 +40,7 @@ Examples:
   pratique init orders.csv              a project out of a file, and its run
   pratique init data                    every file of a folder is a source
   pratique init https://example.org/orders.csv
+  pratique init postgres://reader@db.example/shop --table orders
   pratique init orders.csv --dates day-first --no-run
 
 \b
@@ -52,6 +55,7 @@ be read.""",
 @click.option(
     "--decimals", type=click.Choice(["point", "comma"]), help="The decimal mark of 1.234 or 1,234, if no record tells."
 )
+@click.option("--table", "tables", multiple=True, metavar="NAME", help="Only this table of a database. Repeatable.")
 @click.option("--run/--no-run", "runs", default=True, help="Run the pipeline at once.", show_default=True)
 @click.option("--force", is_flag=True, help="Replace schemas, pipelines and tests that are there.")
 @click.option(
@@ -65,6 +69,7 @@ def command(
     name: str | None,
     dates: Literal["day-first", "month-first"] | None,
     decimals: Literal["point", "comma"] | None,
+    tables: tuple[str, ...],
     runs: bool,
     force: bool,
     private: bool,
@@ -72,7 +77,7 @@ def command(
     root: Path | None,
     color: str,
 ) -> None:
-    """Write a project for your files, and run it.
+    """Write a project for your files, or a database, and run it.
 
     All records are looked at. A type is written where all values have it, a key where all records agree; ranges and
     lists of values are warnings. Every line says what it rests on. Nothing that is there is replaced without --force;
@@ -88,9 +93,18 @@ def command(
         code = run_named(Project(root), PIPELINE, console, as_json=as_json) if runs else 0
         raise click.exceptions.Exit(code)
     answers = Answers(dates, decimals, _asker(console) if _can_ask(as_json=as_json) else lambda _: None)
-    path = _fetched(root, target, console, private=private, force=force) if is_url(target) else Path(target)
-    proposal = propose(root, path, name, answers)
+    if is_database(target):
+        place = place_of(target, root, ConfigManager(root=root))
+        proposal = propose_database(root, place, tables, name, answers)
+    elif tables:
+        raise ConfigurationError("--table names a table of a database", hint="leave it out for files")
+    else:
+        path = _fetched(root, target, console, private=private, force=force) if is_url(target) else Path(target)
+        place, proposal = None, propose(root, path, name, answers)
     write(root, proposal.texts, force=force)
+    if place is not None and place.variable is not None:
+        keep(root, *place.variable)
+        console.err("the password stands in .env, which only you can read: keep it out of version control")
     if as_json:
         console.out(to_json(_as_json(proposal)))
     else:
@@ -169,7 +183,8 @@ def _summary(proposal: Proposal, console: Console) -> list[str]:
             (found.name, f"{found.records:,}", str(len(found.columns)), _key(proposal, found.name), shown(found.path))
             for found in proposal.tables
         ]
-        lines += table(("table", "records", "columns", "key", "files"), tables, console.width, numbers=(1, 2))
+        place = "table there" if proposal.tables[0].format in KINDS else "files"
+        lines += table(("table", "records", "columns", "key", place), tables, console.width, numbers=(1, 2))
         refers = [link for link in proposal.links if link.rule]
         if refers:
             told = ", ".join(f"{link.child}.{link.field} → {link.parent}.{link.parent_field}" for link in refers)

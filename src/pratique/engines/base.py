@@ -21,8 +21,8 @@ class TableInput:
     stamp: Stamp
 
 
-class Staged(Protocol):
-    """A judged input; nothing of it is visible to anybody. Close it to free temporary disk."""
+class Split(Protocol):
+    """A judged input, split into what is loaded and what is held; nothing of it is visible to anybody."""
 
     tally: Tally
 
@@ -33,6 +33,10 @@ class Staged(Protocol):
     def quarantined(self) -> Iterator[HeldRecord]:
         """Every quarantined record once, by file and number ascending."""
         ...
+
+
+class Staged(Split, Protocol):
+    """A judged input of an engine. Close it to free temporary disk."""
 
     def close(self) -> None:
         """Free what judging took. Harmless when repeated."""

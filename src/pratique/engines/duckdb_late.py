@@ -76,6 +76,11 @@ class LateJudge:
         anti = f" ANTI JOIN {place}gone g ON s.rowid = g.rid" if self._shrunk else ""
         return f"{place}staged s{anti} WHERE NOT s._held AND NOT s._out"
 
+    def sound(self) -> str:
+        """As `good`, with the rows that are in the table already: what a check over the whole load speaks of."""
+        anti = f" ANTI JOIN (FROM gone WHERE reason <> {LOADED_BEFORE}) g ON s.rowid = g.rid" if self._shrunk else ""
+        return f"staged s{anti} WHERE NOT s._held AND NOT s._out"
+
     def leave(self, query: str) -> int:
         """Take rows (rid, reason) away from the good ones, each at most once; how many."""
         left = self._session.count(f"INSERT INTO {self.place}gone {query}")

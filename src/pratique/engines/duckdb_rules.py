@@ -64,10 +64,10 @@ def shown_values(schema: Schema, judges: Sequence[Judge], late: str) -> str:
     return f"CASE WHEN {'true' if unbound else late} THEN to_json({{{typed}}})::VARCHAR END"
 
 
-def set_verdict(session: Session, schema: Schema, rule: Rule, good: str) -> SetVerdict:
-    """Ask a set check of the rows to be loaded. An expression that raises is unknown and says why."""
+def set_verdict(session: Session, schema: Schema, rule: Rule, rows: str) -> SetVerdict:
+    """Ask a set check of `rows`, a FROM item with its condition. An expression that raises is unknown and says why."""
     try:
-        held = session.one(f"SELECT ({rule.sql})::BOOLEAN FROM {good}")[0]
+        held = session.one(f"SELECT ({rule.sql})::BOOLEAN FROM {rows}")[0]
     except InternalError as error:
         cause = error.__cause__
         if isinstance(cause, duckdb.Error) and binding_error(cause):

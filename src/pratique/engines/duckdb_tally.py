@@ -70,7 +70,7 @@ def count(
         quarantined=quarantined,
         skipped=skipped,
         rules=tuple(tallies),
-        sets=tuple(set_verdict(session, schema, rule, good) for rule in rules if rule.scope == "set"),
+        sets=tuple(set_verdict(session, schema, rule, late.sound()) for rule in rules if rule.scope == "set"),
         changed=changed,
         per_file=tuple(place.records for place in places),
         newest=_newest(session, schema, good),

@@ -39,6 +39,7 @@ from pratique.events.source import (
     SourceFailed,
     SourceIngested,
     SourceLanded,
+    SourceRetried,
     SourceSkipped,
     StageProgressed,
 )
@@ -69,6 +70,7 @@ __all__ = [
     "SourceFailed",
     "SourceIngested",
     "SourceLanded",
+    "SourceRetried",
     "SourceSkipped",
     "Stage",
     "StageProgressed",

@@ -21,11 +21,13 @@ from pratique.events.event import (
 )
 from pratique.measures import (
     ERRORS,
+    HTTP_RETRIES,
     INGESTED,
     INGESTION_DURATION,
     QUALITY,
     QUARANTINE_FAILURES,
     READ_SIZE,
+    RETRIES,
     ROWS,
     STAGE_DURATION,
     VERDICTS,
@@ -78,6 +80,35 @@ class SourceLanded(SourceEvent):
         """Bytes read, and the time it took to find and describe them."""
         yield Measurement(READ_SIZE, self.size_bytes, (self.pipeline, self.source_type))
         yield Measurement(STAGE_DURATION, self.seconds, (self.pipeline, "extract"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceRetried(SourceEvent):
+    """What could pass was tried again while a source was read, whatever became of it; told once, when it is over.
+
+    `retries` counts by class of HTTP status, such as `5xx`, and `none` without one.
+    """
+
+    level: ClassVar[Level] = "warning"
+    action: ClassVar[str] = "source.retry"
+
+    retries: Mapping[str, int]
+    source_type: str = "files"
+
+    def message(self) -> str:
+        """How often."""
+        made = sum(self.retries.values())
+        return f"tried again {made} time{'s' if made != 1 else ''}"
+
+    def facts(self) -> Mapping[str, Any]:
+        """How often, by what was answered."""
+        return {"retries": dict(self.retries)}
+
+    def measurements(self) -> Iterator[Measurement]:
+        """Each of them once, and those of an API by what was answered."""
+        yield Measurement(RETRIES, sum(self.retries.values()), (self.pipeline, self.source_type))
+        for status, made in self.retries.items() if self.source_type == "api" else ():
+            yield Measurement(HTTP_RETRIES, made, (self.pipeline, status))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -60,7 +60,7 @@ tests:                                           # given these records, expect t
 def example_texts() -> Mapping[str, str]:
     """The files of the example by their path below the project."""
     return {
-        "config/default.yaml": config_text({"warehouse": "duckdb://warehouse.duckdb"}),
+        "config/default.yaml": config_text({"warehouse": {"url": "duckdb://warehouse.duckdb"}}),
         "data/orders.csv": _DATA,
         f"schemas/{PIPELINE}.yaml": _SCHEMA,
         f"pipelines/{PIPELINE}.yaml": _PIPELINE,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from pratique.errors import SourceError
-from pratique.inference.names import file_name
+from pratique.inference.names import distinct, file_name
 from pratique.inference.profile import Read
 from pratique.inputs import format_of, is_served_later
 from pratique.model import Position
@@ -67,7 +67,9 @@ def files_of(target: Path, limits: ReadLimits, workspace: Path) -> tuple[list[Fi
             where=str(target),
             hint="give a folder of CSV, JSON, Excel or Parquet files",
         )
-    return _named(_grouped(found)), left_out
+    grouped = _grouped(found)
+    names = distinct([item.name for item in grouped])
+    return [replace(item, name=name) for item, name in zip(grouped, names, strict=True)], left_out
 
 
 def _listed(folder: Path) -> list[Path]:
@@ -148,19 +150,6 @@ def _grouped(found: Sequence[Files]) -> list[Files]:
         stem = pattern.split(".")[0].replace("*", " ").strip(" _-")
         paths = tuple(path for item in group for path in item.paths)
         made.append(replace(group[0], name=file_name(stem), pattern=pattern, paths=paths))
-    return made
-
-
-def _named(found: Sequence[Files]) -> list[Files]:
-    """No two sources have one name."""
-    taken: set[str] = set()
-    made = []
-    for item in found:
-        name, number = item.name, 2
-        while name in taken:
-            name, number = f"{item.name}_{number}", number + 1
-        taken.add(name)
-        made.append(replace(item, name=name))
     return made
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Final
@@ -54,8 +54,14 @@ def named_like_a_key(name: str) -> bool:
     return _NAMED.fullmatch(name) is not None or _NAMED.fullmatch(name.lower()) is not None
 
 
-def keys(session: Session, table: Table) -> list[Key]:
-    """The keys of a table, the best first: single fields, else pairs. Only a good first one is a primary key."""
+def keys(session: Session, table: Table, declared: Sequence[str] = ()) -> list[Key]:
+    """The keys of a table, the best first: single fields, else pairs. Only a good first one is a primary key.
+
+    One that a database `declared`, by its columns, comes before all others.
+    """
+    names = {column.header: column.field.name for column in table.columns}
+    if declared and all(name in names for name in declared):
+        return [Key(tuple(names[name] for name in declared), True, "the primary key there")]
     found = list(_single(session, table))
     if not found and table.rows > 1:
         found = list(_pairs(session, table))
@@ -104,8 +110,16 @@ def _pairs(session: Session, table: Table) -> Iterator[Key]:
         yield Key(names, good, "together different in all records" + (", and called like keys" if good else ""))
 
 
-def links(session: Session, tables: Sequence[Table], found: Mapping[str, Sequence[Key]]) -> list[Link]:
-    """References between tables; those that are rules lead from no table back to itself."""
+def links(
+    session: Session,
+    tables: Sequence[Table],
+    found: Mapping[str, Sequence[Key]],
+    declared: Container[tuple[str, str, str, str]] = (),
+) -> list[Link]:
+    """References between tables; those that are rules lead from no table back to itself.
+
+    `declared` by a database are child, its column, parent, and the column there.
+    """
     made: list[Link] = []
     parents: dict[str, set[str]] = {table.name: set() for table in tables}
     for child in tables:
@@ -113,7 +127,9 @@ def links(session: Session, tables: Sequence[Table], found: Mapping[str, Sequenc
             single = [key.fields[0] for key in found[parent.name] if len(key.fields) == 1]
             for name in single if child is not parent else ():
                 for column in child.columns:
-                    link = _link(session, child, column, parent, parent.column(name))
+                    theirs = parent.column(name)
+                    said = (child.name, column.header, parent.name, theirs.header) in declared
+                    link = _link(session, child, column, parent, theirs, said=said)
                     if link is None:
                         continue
                     if link.rule and child.name in _ancestors(parents, parent.name):
@@ -132,11 +148,11 @@ def _ancestors(parents: Mapping[str, set[str]], name: str) -> set[str]:
     return reached
 
 
-def _link(session: Session, child: Table, column: Column, parent: Table, theirs: Column) -> Link | None:
+def _link(session: Session, child: Table, column: Column, parent: Table, theirs: Column, *, said: bool) -> Link | None:
     own = column.field
-    if own.type != theirs.field.type or not column.present or theirs.distinct < 2:  # noqa: PLR2004 - one value is no table
+    if own.type != theirs.field.type or (not said and (not column.present or theirs.distinct < 2)):  # noqa: PLR2004 - one value is no table
         return None
-    named = _agree(own.name, parent.name, theirs.field.name)
+    named = said or _agree(own.name, parent.name, theirs.field.name)
     texts = own.type.name == "string" and not (column.complete and column.distinct == child.rows)
     if not named and not texts:
         return None
@@ -145,6 +161,8 @@ def _link(session: Session, child: Table, column: Column, parent: Table, theirs:
         f"SELECT count(*), count(p.x) FROM (SELECT DISTINCT {ours} AS x FROM {child.typed} WHERE {ours} IS NOT NULL) c "
         f"LEFT JOIN (SELECT DISTINCT {other} AS x FROM {parent.typed}) p USING (x)"
     )
+    if said and not values:
+        return Link(child.name, own.name, parent.name, theirs.field.name, 0, 0, rule=True)
     if hits < _SHARE * values or not values or (not named and (hits < values or values < 2)):  # noqa: PLR2004
         return None
     certain = hits == values and (named or values >= _CHANCE)

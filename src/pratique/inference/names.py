@@ -36,3 +36,16 @@ def file_name(text: str) -> str:
     """A name for a pipeline, a source, a schema or a check: small letters, digits, `_` and `-`, at most 50."""
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
     return re.sub("[^a-z0-9-]+", "_", plain).strip("_-")[:50].strip("_-") or "data"
+
+
+def distinct(names: Sequence[str]) -> list[str]:
+    """The names, no two alike: from the second on one has a number behind it."""
+    taken: set[str] = set()
+    made = []
+    for base in names:
+        name, number = base, 2
+        while name in taken:
+            name, number = f"{base}_{number}", number + 1
+        taken.add(name)
+        made.append(name)
+    return made

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from dataclasses import field as made
+from typing import Final, get_args
 
+from pratique.databases import DatabaseKind
 from pratique.engines.duckdb_relations import FILE, MALFORMED, relation
 from pratique.engines.duckdb_session import Session
 from pratique.errors import ConfigurationError
 from pratique.inference.candidates import MISSING_WORDS, OFFSET, Candidate, candidates, forms
 from pratique.inference.columns import Answers, Column, Facts, Verdict, decided
 from pratique.inference.names import field_names
-from pratique.model import Landed, ParquetForm
+from pratique.model import CsvForm, Landed, ParquetForm
 from pratique.schema import Dialect, Field, FieldType, Schema
 from pratique.schema.compile import InputColumn, compile_schema
 from pratique.schema.rules import FORMATS
@@ -31,6 +33,8 @@ _TYPED: Final = {
 }  # fmt: skip
 _WHOLE: Final = frozenset({"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"})
 _WIDE: Final = frozenset({"UBIGINT", "HUGEINT", "UHUGEINT"})
+
+KINDS: Final = frozenset(get_args(DatabaseKind))  # of formats that are databases
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +77,11 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """The files of one source, landed: `path` as a pipeline names them."""
+    """What one source gives, landed: `path` as a pipeline names its files, or its table.
+
+    A database says more: the `types` that hold what a column holds (none for a text), columns that were `left_out`, the
+    primary `key`, and `references` as column, table and the column there.
+    """
 
     name: str
     path: str
@@ -81,6 +89,11 @@ class Read:
     dialect: Dialect
     landed: Landed
     notices: tuple[str, ...]
+    types: Mapping[str, tuple[FieldType, ...]] = made(default_factory=dict)
+    left_out: tuple[str, ...] = ()
+    key: tuple[str, ...] = ()
+    references: tuple[tuple[str, str, str], ...] = ()
+    timezone: str | None = None
 
 
 def profile(session: Session, read: Read, number: int, answers: Answers) -> Table:
@@ -96,7 +109,8 @@ class _Profiler:
         self._raw, self._typed = f"raw{number}", f"typed{number}"
         self._inputs: dict[str, InputColumn] = {}
         self._sound = ""
-        self._timezone: str | None = None
+        self._timezone = read.timezone
+        self._copied = any(isinstance(part.form, CsvForm) and part.form.copied for part in read.landed.parts)
 
     def table(self) -> Table:
         read = self._read
@@ -121,7 +135,7 @@ class _Profiler:
             dialect=read.dialect,
             timezone=self._timezone,
             columns=tuple(columns),
-            left_out=tuple(name for name in self._inputs if name not in usable),
+            left_out=(*read.left_out, *(name for name in self._inputs if name not in usable)),
             records=count,
             torn=torn,
             torn_reason=reason or "",
@@ -158,13 +172,25 @@ class _Profiler:
         column = decided(self._read.name, column, facts, verdicts, self._answers)
         own, words = replace(column.field, aliases=() if header == name else (header,)), facts.words
         empty = rows - facts.present - sum(words.values())
+        if not facts.present and self._read.types.get(header):  # nothing tells but the database
+            own = replace(own, type=self._read.types[header][0])
         if own.type.name == "string":  # there such a word may mean something
-            own = replace(own, trim=False, missing_values=("",), required=0 < rows == rows - empty)
+            nulls = self._nulls() if self._copied else None
+            empty = empty if nulls is None else nulls
+            missing_values = ("",) if nulls is None else ()
+            own = replace(own, trim=False, missing_values=missing_values, required=0 < rows == rows - empty)
             present = rows - empty
             return self._counted(replace(column, field=own, present=present, missing=empty, odd_words=words))
         missing = ("", *words) if empty or not words else tuple(words)
         own = replace(own, missing_values=missing, required=0 < rows == facts.present)
         return self._counted(replace(column, field=own, missing_words=words))
+
+    def _nulls(self) -> int | None:
+        """Of a column of a database, whose values stand in `v`: how many are NULL, if some are empty texts."""
+        nulls, empty = self._session.one(
+            "SELECT coalesce(sum(_many) FILTER (_text IS NULL), 0)::BIGINT, count(*) FILTER (_text = '') FROM v"
+        )
+        return nulls if empty else None
 
     def _facts(self, header: str) -> tuple[Facts, int]:
         """Counts over all records, and the length of the longest value; the table `v` then holds each value once."""
@@ -203,6 +229,12 @@ class _Profiler:
     def _offered(self, base: Field, facts: Facts) -> list[Candidate]:
         """The candidates of a column: of texts what they look like, else the type that the file says."""
         column = self._inputs[base.headers[0]]
+        types = self._read.types.get(base.headers[0])
+        if types:
+            wide = [FieldType("decimal", 38, 0), FieldType("decimal", 38, 19)]
+            return [Candidate(replace(base, type=kind), fraction="." if kind in wide else "") for kind in types]
+        if types is not None:
+            return [Candidate(replace(base, format=name)) for name in forms(facts.sample)] if facts.present else []
         if column.kind != "VARCHAR":
             return [Candidate(replace(base, type=kind)) for kind in _types(column)]
         if not facts.present or isinstance(self._read.landed.parts[0].form, ParquetForm):

@@ -10,20 +10,20 @@ from pratique.inference.layout import Line, flow, laid_out, scalar
 from pratique.inference.profile import Table
 
 _TORN_SHARE: Final = 0.1
+_MOVED: Final = re.compile(r"^(updated|modified|changed|last_?(update|change|modified))|_(updated|modified|changed)")
 _PERSONAL: Final = re.compile(
     r"(^|_)(e?mail|phone|mobile|name|first|last|surname|street|address|birth|ssn|iban|passw|token|secret)"
 )
 
 
-def config_text(connections: Mapping[str, str]) -> str:
-    """The text of config/default.yaml: `connections` by name, the warehouse first."""
+def config_text(connections: Mapping[str, Mapping[str, str]], second: str = "") -> str:
+    """The text of config/default.yaml: `connections` by name, the warehouse first, and what the `second` one is."""
     lines = [
         Line("", "What holds in every environment; config/prod.yaml would come on top of it with --env prod."),
         Line("connections:", "places that pipelines name"),
     ]
-    for at, (name, url) in enumerate(connections.items()):
-        why = "rows go into this DuckDB file" if at == 0 else "paths of sources count from this folder"
-        lines.append(Line(f"  {name}: {{url: {scalar(url)}}}", why))
+    for at, (name, words) in enumerate(connections.items()):
+        lines.append(Line(f"  {name}: {flow(words)}", "rows go into this DuckDB file" if at == 0 else second))
     return laid_out(lines)
 
 
@@ -31,14 +31,7 @@ def pipeline_text(
     name: str, tables: Sequence[Table], told: Mapping[str, str], connection: str | None, destination: str
 ) -> str:
     """The text of pipelines/NAME.yaml; `told` are formats by source that no suffix says."""
-    what = tables[0].path if len(tables) == 1 else f"{len(tables)} tables"
-    lines = [
-        Line("", f"Loads {what}: `pratique run {name}`. Each line says why it is there."),
-        Line(
-            "sources:",
-            "where data comes from" + ("" if len(tables) == 1 else "; tables stand before those that refer to them"),
-        ),
-    ]
+    lines = _head(name, tables)
     for table in tables:
         lines.append(Line(f"  {table.name}:", f"{table.records:,} records in {_files(table)} when this was written"))
         lines.append(Line("    type: files", "files of this machine"))
@@ -64,7 +57,7 @@ def pipeline_text(
         most, why = (
             ("50 %", f"{share:.0%} of the records are torn") if share > _TORN_SHARE else ("10 %", "the usual limit")
         )
-        lines.append(Line(f"    quarantine: {{max_share: {most}}}", f"if more is held, nothing is loaded; {why}"))
+        lines.append(_tolerated(most, why))
     lines.append(
         Line(
             f"destination: {{connection: {destination}, write: append}}",
@@ -72,6 +65,47 @@ def pipeline_text(
         )
     )
     return laid_out(lines)
+
+
+def database_text(name: str, tables: Sequence[Table], connection: str, destination: str) -> str:
+    """The text of pipelines/NAME.yaml: whole tables, each run anew, out of one snapshot."""
+    lines = _head(name, tables)
+    for table in tables:
+        lines.append(Line(f"  {table.name}:", f"{table.records:,} rows when this was written"))
+        lines.append(Line(f"    type: {table.format}", "rows of a database"))
+        lines.append(Line(f"    connection: {connection}", "config/ says where it is"))
+        lines.append(Line(f"    table: {scalar(table.path)}", "read whole"))
+        if moved := next((column for column in table.columns if _MOVED.search(column.field.name.lower())), None):
+            cursor = flow({"cursor": {"field": moved.header, "lookback": "10m"}, "write": "merge"})[1:-1]
+            lines.append(Line("", f"{cursor}  (to read only what is new, if {moved.header} grows with each change)"))
+        lines.append(
+            Line(
+                f"    schema: {table.name}", f"schemas/{table.name}.yaml says what good data is; the table has its name"
+            )
+        )
+        lines.append(_tolerated("10 %", "the usual limit"))
+    if len(tables) > 1:
+        lines.append(Line("together: {snapshot: one}", "all tables are read as they were at one moment"))
+    lines.append(
+        Line(
+            f"destination: {{connection: {destination}, write: replace}}",
+            "the rows of a run take the place of those there; what was not changed is not loaded again",
+        )
+    )
+    return laid_out(lines)
+
+
+def _head(name: str, tables: Sequence[Table]) -> list[Line]:
+    what = tables[0].path if len(tables) == 1 else f"{len(tables)} tables"
+    more = "" if len(tables) == 1 else "; tables stand before those that refer to them"
+    return [
+        Line("", f"Loads {what}: `pratique run {name}`. Each line says why it is there."),
+        Line("sources:", f"where data comes from{more}"),
+    ]
+
+
+def _tolerated(most: str, why: str) -> Line:
+    return Line(f"    quarantine: {{max_share: {most}}}", f"if more is held, nothing is loaded; {why}")
 
 
 def _files(table: Table) -> str:
@@ -88,7 +122,7 @@ def examples_text(
         Line("", f"What {name} does with a few records: tests of a pipeline; values are text as read."),
         Line(f"pipeline: {name}", "the pipeline under test"),
         Line("tests:", "given these records, expect these outcomes"),
-        Line("  - name: sound records are loaded", "records like the first of each file"),
+        Line("  - name: sound records are loaded", "records like the first of each source"),
         Line("    given:", "by source"),
     ]
     for source, records in given.items():

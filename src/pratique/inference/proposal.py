@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,11 +15,13 @@ from pratique.engines import EngineSettings
 from pratique.engines.duckdb_session import Session
 from pratique.errors import ConfigurationError, SourceError, StateError
 from pratique.inference.columns import Answers
+from pratique.inference.databases import Place, declared_links, read_tables
 from pratique.inference.files import files_of, read
 from pratique.inference.keys import Key, Link, keys, links
+from pratique.inference.layout import flow
 from pratique.inference.names import file_name
-from pratique.inference.profile import Table, profile
-from pratique.inference.project_text import config_text, examples_text, pipeline_text
+from pratique.inference.profile import Read, Table, profile
+from pratique.inference.project_text import config_text, database_text, examples_text, pipeline_text
 from pratique.inference.records import broken_record, sound_records
 from pratique.inference.schema_text import schema_text
 from pratique.mistakes import Mistakes
@@ -27,6 +29,7 @@ from pratique.sources import ReadLimits
 from pratique.workspace import workspace
 
 _WAREHOUSE: Final = "warehouse"
+_WAREHOUSE_URL: Final = "duckdb://warehouse.duckdb"
 _DATABASES: Final = ("duckdb://", "parquet://")
 _SUFFIXES: Final = (".yaml", ".yml", ".json")
 
@@ -54,46 +57,91 @@ def propose(root: Path, target: Path, name: str | None, answers: Answers) -> Pro
     if not target.exists():
         raise SourceError(f"there is no file or folder {shown_path(target)}", hint="check its name")
     config = ConfigManager(root=root)
+    limits = _limits(config)
+    with workspace(root / config.settings.state.path / "tmp") as folder:
+        found, left_out = files_of(target, limits, folder)
+        several = target.name if target.is_dir() else target.stem
+        pipeline = file_name(name or (found[0].name if target.is_file() and len(found) == 1 else several))
+        if len(found) == 1 and name:
+            found = [replace(found[0], name=pipeline)]
+        places = _Places.of(root, found[0].base, pipeline, config)
+        reads = [read(files, places.path(files.pattern), limits, folder) for files in found]
+        told = {files.name: files.look.format for files in found if files.told}
+
+        def text(tables: Sequence[Table]) -> str:
+            return pipeline_text(pipeline, tables, told, places.connection, places.destination)
+
+        made = _composed(pipeline, reads, answers, config, folder, text)
+    return replace(made, root=root, left_out=tuple(left_out), texts={**places.texts, **made.texts})
+
+
+def propose_database(root: Path, place: Place, wanted: Sequence[str], name: str | None, answers: Answers) -> Proposal:
+    """Look at all rows of the tables of a database that are `wanted`, or of all tables; the rest as `propose`."""
+    config = ConfigManager(root=root)
+    destination, texts = _around(root, place, config)
+    with workspace(root / config.settings.state.path / "tmp") as folder:
+        reads = read_tables(place, wanted, _limits(config), folder)
+        pipeline = file_name(name or place.name)
+
+        def text(tables: Sequence[Table]) -> str:
+            return database_text(pipeline, tables, place.name, destination)
+
+        made = _composed(pipeline, reads, answers, config, folder, text)
+    return replace(made, root=root, texts={**texts, **made.texts})
+
+
+def _limits(config: ConfigManager) -> ReadLimits:
     limits = config.settings.limits
-    reading = ReadLimits(
+    return ReadLimits(
         limits.record_bytes_max,
         limits.columns_max,
         limits.files_per_load_max,
         limits.unpacked_bytes_max,
         limits.expansion_max,
     )
-    with workspace(root / config.settings.state.path / "tmp") as folder:
-        found, left_out = files_of(target, reading, folder)
-        several = target.name if target.is_dir() else target.stem
-        pipeline = file_name(name or (found[0].name if target.is_file() and len(found) == 1 else several))
-        if len(found) == 1 and name:
-            found = [replace(found[0], name=pipeline)]
-        base = found[0].base
-        places = _Places.of(root, base, pipeline, config)
-        reads = [read(files, places.path(files.pattern), reading, folder) for files in found]
-        paths = tuple(file.path for item in reads for file in item.landed.files)
-        settings = EngineSettings(
-            folder, memory_limit=limits.memory, threads=limits.threads, max_temp_directory_size=limits.temporary_disk,
-            record_bytes_max=limits.record_bytes_max,
-        )  # fmt: skip
-        with _session(settings, paths) as session:
-            tables = [profile(session, item, number, answers) for number, item in enumerate(reads)]
-            by_name = {table.name: keys(session, table) for table in tables}
-            linked = links(session, tables, by_name)
-            _referred(by_name, linked)
-            tables = _ordered(tables, linked)
-            texts = dict(places.texts)
-            for table in tables:
-                texts[f"schemas/{table.name}.yaml"] = schema_text(table, by_name[table.name], linked)
-            told = {files.name: files.look.format for files in found if files.told}
-            texts[f"pipelines/{pipeline}.yaml"] = pipeline_text(
-                pipeline, tables, told, places.connection, places.destination
-            )
-            given = sound_records(session, tables, linked)
-            if given:
-                example = examples_text(pipeline, given, broken_record(tables, by_name, given))
-                texts[f"pipelines/tests/{pipeline}.yaml"] = example
-    return Proposal(root, pipeline, tuple(tables), by_name, tuple(linked), tuple(left_out), texts)
+
+
+def _composed(
+    pipeline: str,
+    reads: Sequence[Read],
+    answers: Answers,
+    config: ConfigManager,
+    folder: Path,
+    text: Callable[[Sequence[Table]], str],
+) -> Proposal:
+    """What all records say, as schemas, a pipeline (its `text` by its tables) and a first test."""
+    limits = config.settings.limits
+    settings = EngineSettings(
+        folder, memory_limit=limits.memory, threads=limits.threads, max_temp_directory_size=limits.temporary_disk,
+        record_bytes_max=limits.record_bytes_max,
+    )  # fmt: skip
+    with _session(settings, tuple(file.path for item in reads for file in item.landed.files)) as session:
+        tables = [profile(session, item, number, answers) for number, item in enumerate(reads)]
+        by_name = {table.name: keys(session, table, item.key) for table, item in zip(tables, reads, strict=True)}
+        linked = links(session, tables, by_name, declared_links(reads))
+        _referred(by_name, linked)
+        tables = _ordered(tables, linked)
+        texts = {f"schemas/{table.name}.yaml": schema_text(table, by_name[table.name], linked) for table in tables}
+        texts[f"pipelines/{pipeline}.yaml"] = text(tables)
+        given = sound_records(session, tables, linked)
+        if given:
+            example = examples_text(pipeline, given, broken_record(tables, by_name, given))
+            texts[f"pipelines/tests/{pipeline}.yaml"] = example
+    return Proposal(Path(), pipeline, tuple(tables), by_name, tuple(linked), (), texts)
+
+
+def _around(root: Path, place: Place, config: ConfigManager) -> tuple[str, Mapping[str, str]]:
+    """The connection into which rows go, and the configuration if it has to be written."""
+    if not config_files(root, Mistakes()):
+        words = {_WAREHOUSE: {"url": _WAREHOUSE_URL}, place.name: place.words}
+        return _WAREHOUSE, {"config/default.yaml": config_text(words, "the database that is read")}
+    databases = _destinations(config)
+    lacking = ([] if databases else [f"{_WAREHOUSE}: {flow({'url': _WAREHOUSE_URL})}"]) + (
+        [] if place.known else [f"{place.name}: {flow(place.words)}"]
+    )
+    if lacking:
+        raise _lacking(root, lacking, "rows" if not databases else "this database")
+    return databases[0], {}
 
 
 @contextmanager
@@ -155,13 +203,12 @@ class _Places:
                 "its folder has characters that stand for others in a path", where=str(base), hint="rename it"
             )
         name = None if inside else f"{pipeline}_files"
-        wanted = {_WAREHOUSE: "duckdb://warehouse.duckdb"} | ({name: str(base)} if name else {})
+        wanted = {_WAREHOUSE: {"url": _WAREHOUSE_URL}} | ({name: {"url": str(base)}} if name else {})
         if not config_files(root, Mistakes()):
-            return cls(prefix, name, _WAREHOUSE, {"config/default.yaml": config_text(wanted)})
+            why = "paths of sources count from this folder"
+            return cls(prefix, name, _WAREHOUSE, {"config/default.yaml": config_text(wanted, why)})
+        databases = _destinations(config)
         known = {key: _url(value) for key, value in config.settings.connections.items()}
-        databases = sorted(
-            (key for key, url in known.items() if url.startswith(_DATABASES)), key=lambda key: key != _WAREHOUSE
-        )
         folder = next(
             (
                 key
@@ -172,13 +219,25 @@ class _Places:
         )
         lacking = ([] if databases else [_WAREHOUSE]) + ([name] if name and folder is None else [])
         if lacking:
-            lines = "\n".join(f"  {key}: {{url: {wanted[key]}}}" for key in lacking)
-            raise ConfigurationError(
-                f"the configuration has no connection for {'rows' if _WAREHOUSE in lacking else 'the files'}",
-                where=shown_path(root / "config"),
-                hint=f"add to it, under `connections:`\n{lines}",
-            )
+            lines = [f"{key}: {{url: {wanted[key]['url']}}}" for key in lacking]
+            raise _lacking(root, lines, "rows" if _WAREHOUSE in lacking else "the files")
         return cls(prefix, folder, databases[0], {})
+
+
+def _destinations(config: ConfigManager) -> list[str]:
+    """Connections into which rows can go, the warehouse first."""
+    known = {key: _url(value) for key, value in config.settings.connections.items()}
+    found = [key for key, url in known.items() if url.startswith(_DATABASES)]
+    return sorted(found, key=lambda key: key != _WAREHOUSE)
+
+
+def _lacking(root: Path, lines: Sequence[str], what: str) -> ConfigurationError:
+    told = "\n".join(f"  {line}" for line in lines)
+    return ConfigurationError(
+        f"the configuration has no connection for {what}",
+        where=shown_path(root / "config"),
+        hint=f"add to it, under `connections:`\n{told}",
+    )
 
 
 def _url(connection: Mapping[str, Any]) -> str:

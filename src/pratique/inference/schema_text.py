@@ -10,7 +10,7 @@ from pratique.inference.columns import Column
 from pratique.inference.keys import Key, Link, named_like_a_key
 from pratique.inference.layout import Line, flow, laid_out, listed, quoted, scalar
 from pratique.inference.names import file_name
-from pratique.inference.profile import Table
+from pratique.inference.profile import KINDS, Table
 from pratique.schema import Dialect
 from pratique.schema import Field as SchemaField
 from pratique.schema.expression import parse
@@ -68,7 +68,8 @@ def _reading(table: Table) -> Iterator[Line]:
     if table.timezone:
         yield Line(f"timezone: {table.timezone}", "datetimes have an offset; one without is taken for this zone")
     if table.left_out:
-        yield Line("extraFields: drop", f"left out: {listed(table.left_out)}, which hold bytes")
+        why = "whose values no text gives back" if table.format in KINDS else "which hold bytes"
+        yield Line("extraFields: drop", f"left out: {listed(table.left_out)}, {why}")
     if table.torn:
         yield Line(
             "", f"{table.torn:,} of {table.records:,} records cannot be read, and will be held: {table.torn_reason}"
@@ -139,10 +140,11 @@ def _presence(column: Column) -> str:
     if not column.missing:
         return "the only value" if column.present == 1 else f"all {column.present:,} values"
     words = column.missing_words
+    counted = f"{column.present:,} value{'' if column.present == 1 else 's'}"
     if len(words) == 1 and sum(words.values()) == column.missing:
-        return f"{column.present:,} values, {column.missing:,} missing, written {quoted(next(iter(words)))}"
+        return f"{counted}, {column.missing:,} missing, written {quoted(next(iter(words)))}"
     told = ", ".join(f"{count:,} times {quoted(word)}" for word, count in words.items())
-    return f"{column.present:,} values, {column.missing:,} missing" + (f" ({told})" if told else "")
+    return f"{counted}, {column.missing:,} missing" + (f" ({told})" if told else "")
 
 
 def _texts(column: Column) -> str:
@@ -239,7 +241,8 @@ def _references(links: Sequence[Link]) -> Iterator[Line]:
         target = f"{link.parent}.{link.parent_field}"
         share = f"{link.found:,} of {link.values:,} values occur there"
         if link.rule:
-            yield Line(f"  {scalar(link.field)}: {scalar(target)}", f"all {link.values:,} values occur there")
+            why = f"all {link.values:,} values occur there" if link.values else "so it is declared there"
+            yield Line(f"  {scalar(link.field)}: {scalar(target)}", why)
         else:
             indent = "  " if any(other.rule for other in links) else ""
             yield Line(indent, f"{link.field} may refer to {target}: {share} ({100 * link.found / link.values:.1f} %)")

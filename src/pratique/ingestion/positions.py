@@ -17,6 +17,11 @@ def _mine(markers: Sequence[Marker], plan: SourcePlan) -> list[Marker]:
     return mine[replaces[-1] :] if replaces else mine
 
 
+def growing(markers: Sequence[Marker], plan: SourcePlan) -> list[Marker]:
+    """The loads of a source that were read by a cursor, oldest first."""
+    return [marker for marker in _mine(markers, plan) if marker.cursor]
+
+
 def position(markers: Sequence[Marker], plan: SourcePlan, aside: Sequence[FileVersion]) -> Position:
     """Where the source stands, by its markers and what this run has set aside."""
     mine = _mine(markers, plan)

@@ -22,6 +22,7 @@ class Progress:
     evidence: list[Tally] = field(default_factory=list)  # of loads that the gate refused
     refused_causes: list[tuple[Cause, ...]] = field(default_factory=list)
     refused: list[tuple[Landed, PratiqueError]] = field(default_factory=list)
+    retries: int = 0
     aside: list[FileVersion] = field(default_factory=list)  # refused, or judged by a dry run: no marker names them
 
     def settled(self, tally: Tally, written: Written, causes: tuple[Cause, ...]) -> None:

@@ -7,10 +7,21 @@ from dataclasses import asdict
 from typing import Any
 
 from pratique import accounting
+from pratique.events import SourceRetried
 from pratique.ingestion.progress import Progress
 from pratique.model import Account, Problem, SourceOutcome, SourceReport, Tally, Written
 from pratique.planning import SourcePlan
 from pratique.schema.gate import warnings
+from pratique.sources import Retries
+
+
+def retried(plan: SourcePlan, progress: Progress, pipeline: str, run_id: str, retries: Retries) -> SourceRetried | None:
+    """What was tried again for a source since this was asked last, as an event; it counts in its progress."""
+    again = retries.taken()
+    if not again:
+        return None
+    progress.retries += again.total()
+    return SourceRetried(pipeline=pipeline, run_id=run_id, source=plan.name, retries=again, source_type=plan.type)
 
 
 def source_report(
@@ -41,6 +52,7 @@ def source_report(
         newest=judged.newest,
         problem=problem,
         seconds=seconds,
+        retries=progress.retries,
     )
 
 

@@ -29,7 +29,7 @@ from pratique.planning import Pipeline
 from pratique.project import Project
 from pratique.quarantine import Quarantine
 from pratique.secrets import hide_secrets
-from pratique.sources import ReadLimits
+from pratique.sources import ReadLimits, Retries, clear_outdated
 from pratique.specs.settings import LimitsSpec
 from pratique.workspace import workspace
 
@@ -166,6 +166,8 @@ def run_planned(
             handle,
             asked,
         )
+        if handle:
+            clear_outdated(run.landing, limits.landed_hours_max)
         report = _told_run(run, strict=strict)
         if handle:
             handle.finish(report)
@@ -190,6 +192,7 @@ def read_limits(limits: LimitsSpec) -> ReadLimits:
         pages_max=limits.pages_max,
         read_seconds_max=limits.read_seconds_max,
         landed_hours_max=limits.landed_hours_max,
+        retries=Retries(limits.retries_max, limits.retries_per_run_max),
     )
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 from pratique import accounting, failpoints
 from pratique.destinations.base import Destination
 from pratique.destinations.base import Load as OpenedLoad
-from pratique.engines.base import Engine, Staged, TableInput
+from pratique.engines.base import Engine, Split, TableInput
 from pratique.errors import (
     DestinationMovedError,
     GateError,
@@ -39,10 +39,11 @@ from pratique.events import (
 )
 from pratique.ingestion.beside import beside, passed_on
 from pratique.ingestion.dry_run import judged_dry
+from pratique.ingestion.held_before import without_known
 from pratique.ingestion.parents import parent_values
 from pratique.ingestion.positions import loads_before, position, replaced_loads
 from pratique.ingestion.progress import Progress
-from pratique.ingestion.reporting import source_report, told
+from pratique.ingestion.reporting import retried, source_report, told
 from pratique.ledger.base import RunHandle
 from pratique.model import (
     Cause,
@@ -107,7 +108,7 @@ class _Load:
     began: str
 
 
-_Judged = tuple[tuple[_Load, Staged], ...]
+_Judged = tuple[tuple[_Load, Split], ...]
 
 
 @dataclass(slots=True)
@@ -333,7 +334,7 @@ class PipelineRun:
         staged = self.engine.stage_nested(tables, loads[0].plan.unit, lookup)
         with closing(staged[0]):  # and with it all others
             failpoints.hit("rows.staged")
-            judged = tuple(zip(loads, staged, strict=True))
+            judged = self._known(loads, staged)
             for load, one in judged:
                 self._told_staged(load, one.tally, began)
                 accounting.balance(load.landed, one.tally)  # Invariant 6
@@ -361,6 +362,15 @@ class PipelineRun:
                 written=marker.written,
                 seconds=_since(began),
             )
+
+    def _known(self, loads: tuple[_Load, ...], staged: Sequence[Split]) -> _Judged:
+        """The judged tables; of one alone without the records that earlier loads hold already."""
+        if len(staged) > 1:  # what falls with a document is told by the document
+            return tuple(zip(loads, staged, strict=True))
+        load = loads[0]
+        anew, notice = without_known(staged[0], load.landed, load.plan, load.stamp, self.markers, self.quarantine)
+        self.notices.update(dict.fromkeys([notice] if notice else []))
+        return ((load, anew),)
 
     def _judged_by(self, plan: SourcePlan) -> Schema:
         if self.handle:
@@ -398,7 +408,7 @@ class PipelineRun:
         run_id, at, sequence = stored.run_id, stored.committed_at, stored.sequence
         return (stored, *(replace(one, run_id=run_id, committed_at=at, sequence=sequence) for one in markers[1:]))
 
-    def _written(self, opened: OpenedLoad, load: _Load, staged: Staged, attempt: int) -> Marker:
+    def _written(self, opened: OpenedLoad, load: _Load, staged: Split, attempt: int) -> Marker:
         """Write rows and quarantine of one table, side by side; the marker that will make them true."""
         collector = accounting.CauseCollector(load.landed)
         source = load.plan.name
@@ -429,7 +439,7 @@ class PipelineRun:
             cursor=load.landed.cursor,
         )
 
-    def _causes(self, load: _Load, staged: Staged) -> tuple[Cause, ...]:
+    def _causes(self, load: _Load, staged: Split) -> tuple[Cause, ...]:
         """Why records would be held, where nothing is written."""
         collector = accounting.CauseCollector(load.landed)
         for _ in collector.watch(staged.quarantined()):
@@ -462,7 +472,7 @@ class PipelineRun:
     def _quarantined(
         self,
         load: _Load,
-        staged: Staged,
+        staged: Split,
         collector: accounting.CauseCollector,
         attempt: int,
         go_on: Callable[[], None],
@@ -484,4 +494,7 @@ class PipelineRun:
         self.emit(kind(pipeline=self.pipeline.name, run_id=self.run_id, **facts))
 
     def _report(self, plan: SourcePlan, outcome: SourceOutcome, problem: Problem | None, began: float) -> SourceReport:
+        if again := retried(plan, self._progress(plan), self.pipeline.name, self.run_id, self.limits.retries):
+            self.emit(again)
+            self.notices[f"{plan.name}: {again.message()}"] = None
         return source_report(plan, self._progress(plan), outcome, problem, _since(began))

@@ -102,7 +102,7 @@ def _server(server: Server) -> str:
 def _store(cloud: CloudInput) -> str:
     if cloud.kind == "az" and cloud.account:
         return f"abfss://{cloud.bucket}@{cloud.account}.dfs.core.windows.net"
-    return f"{cloud.kind}://{cloud.bucket}"
+    return f"sftp://{cloud.host}:{cloud.port}" if cloud.kind == "sftp" else f"{cloud.kind}://{cloud.bucket}"
 
 
 def _tables(asked: DatabaseInput) -> list[str]:

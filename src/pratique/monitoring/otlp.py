@@ -52,6 +52,7 @@ from pratique.events import (
     SourceFailed,
     SourceIngested,
     SourceLanded,
+    SourceRetried,
     SourceSkipped,
 )
 from pratique.measures import ACTIVE, BUCKETS, METRICS, Sample
@@ -143,7 +144,7 @@ class OpenTelemetry:
         elif isinstance(event, LoadCommitted):
             into = {"pratique.table": event.table, "pratique.load_id": event.load_id}
             self._stage(span, "load", event.seconds, {"pratique.rows.loaded": event.account.loaded, **into})
-        elif isinstance(event, FileHeld | QuarantineWritten | LoadRetried):
+        elif isinstance(event, FileHeld | QuarantineWritten | LoadRetried | SourceRetried):
             span.add_event(event.action, {"message": hide_secrets(event.message())})
         elif isinstance(event, SourceIngested | SourceFailed):
             report = event.report

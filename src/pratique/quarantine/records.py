@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import math
 import re
@@ -153,7 +154,7 @@ def _same(judged: Any, read: Any) -> bool:
 # --- what stands in the file ------------------------------------------------------------------------------------
 
 
-def to_line(record: Mapping[str, Any]) -> bytes:
+def to_line(record: Any) -> bytes:
     """The record as one line of UTF-8 JSON, from which `json.loads` gives every text back exactly."""
     try:
         line = orjson.dumps(record, default=_plain, option=_ORJSON)
@@ -201,6 +202,11 @@ _COMPACT: Final = (",", ":")
 _READABLE: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=_COMPACT, default=_plain)
 _ESCAPED: Final = json.JSONEncoder(separators=_COMPACT, default=_plain)
 _ORJSON: Final = orjson.OPT_APPEND_NEWLINE | orjson.OPT_PASSTHROUGH_DATETIME
+
+
+def fingerprint(record: Mapping[str, Any]) -> bytes:
+    """The same for two records if their texts and their values are, wherever they stand and whatever they failed."""
+    return hashlib.sha256(to_line([record["raw"], record.get("raw_base64"), record["values"]])).digest()
 
 
 # --- what people see --------------------------------------------------------------------------------------------

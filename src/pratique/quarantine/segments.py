@@ -189,6 +189,11 @@ class Quarantine:
         """
         return export(target, form, lambda: self._shown(filters, reveal=reveal))
 
+    def of(self, marker: Marker) -> Iterator[dict[str, Any]]:
+        """Every record that a committed load quarantined, unmasked; StateError as `records`."""
+        if marker.segment:
+            yield from map(json.loads, self._lines(marker, marker.segment))
+
     def _shown(self, filters: Filters, *, reveal: bool) -> Iterator[tuple[bytes, dict[str, Any]]]:
         for line, record in self._selected(filters):
             shown = record if reveal else masked(record)

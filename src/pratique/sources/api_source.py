@@ -58,7 +58,6 @@ class APIDataSource:
         refuse(parsed.mistakes)
         assert parsed.spec is not None  # noqa: S101 - `refuse` raised otherwise
         self.input = api_of(config, self.name, parsed.spec, where)
-        self.limits = ReadLimits()
 
     def ingest(self) -> Iterator[dict[str, Any]]:
         """Yield each record as a dict of text by key (null is None), with `_source`, `_file`, `_row_number`, and time.
@@ -77,9 +76,9 @@ class APIDataSource:
         }
         reader, number = PageReader(None, self.input.records), 0
         with tempfile.TemporaryDirectory() as folder:
-            reading = Reading.begin(Path(folder) / "pages", [()], {})
+            reading, limits = Reading.begin(Path(folder) / "pages", [()], {}), ReadLimits()
             try:
-                run(walk_of(self.input, reading, self.limits, None))
+                run(walk_of(self.input, reading, limits, None))
                 for page in reading.ordered():
                     for record in reader.records(reading.body(page)):
                         number += 1

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final, Literal, Protocol
 
 from pratique.errors import SourceError, SourceUnreachableError, stack_trace
 from pratique.model import Landed, Position
 from pratique.schema import Schema
+from pratique.sources.retry import Retries
 
 Step = Literal["address", "credentials", "permissions", "records"]
 STEPS: Final[tuple[Step, ...]] = ("address", "credentials", "permissions", "records")
@@ -54,7 +55,7 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class ReadLimits:
-    """What one input may cost; beyond it a file is held before memory is spent on it."""
+    """What one input may cost; beyond it a file is held before memory is spent on it. A run's `retries` are one."""
 
     record_bytes_max: int = 16 << 20
     columns_max: int = 2000
@@ -65,6 +66,7 @@ class ReadLimits:
     pages_max: int = 100_000
     read_seconds_max: float = 21_600
     landed_hours_max: float = 24
+    retries: Retries = field(default_factory=Retries, compare=False)
 
 
 class Source(Protocol):

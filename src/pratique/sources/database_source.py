@@ -44,7 +44,6 @@ class DatabaseDataSource:
         there = server(connection, found, kind_of(connection, found, where), config.root, where)
         self.input = DatabaseInput(there, table, query, tuple(columns) if columns else None)
         self.name = name or table or connection
-        self.limits = ReadLimits()
 
     def ingest(self) -> Iterator[dict[str, Any]]:
         """Yield each row as a dict of text by column name (NULL is None), with `_source`, `_file`, `_row_number`, time.
@@ -55,7 +54,6 @@ class DatabaseDataSource:
         from pratique.sources.database.lines import Sink, values_of  # noqa: PLC0415 - whoever only names a source
         from pratique.sources.database.source import check_exact, named, open_database  # noqa: PLC0415 - the same
         from pratique.sources.files.scratch import scratch_file  # noqa: PLC0415 - the same
-        from pratique.sources.retry import retried  # noqa: PLC0415 - the same
 
         database = open_database(self.input)
         lineage = {
@@ -63,6 +61,7 @@ class DatabaseDataSource:
             "_ingestion_timestamp": datetime.now(UTC).isoformat(),
             "_file": self.input.name,
         }
+        limits = ReadLimits()
         with tempfile.TemporaryDirectory() as folder:
 
             def landed() -> tuple[list[str], Path]:
@@ -73,12 +72,12 @@ class DatabaseDataSource:
                     columns = snapshot.columns()
                     columns = named(columns, self.input) if self.input.columns else columns
                     check_exact(columns)
-                    sink = Sink(file, self.limits.unpacked_bytes_max)
+                    sink = Sink(file, limits.unpacked_bytes_max)
                     snapshot.copy(columns, frozenset(), None, sink.write)
                     sink.finish()
                 return [column.name for column in columns], file.path
 
-            names, path = retried(landed)
+            names, path = limits.retries.of(landed)
             with path.open("rb") as lines:
                 for number, data in enumerate(lines, 1):
                     values = values_of(data[:-1].decode("utf-8"))

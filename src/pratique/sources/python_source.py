@@ -25,7 +25,6 @@ from pratique.sources.files.jsonl import survey_jsonl
 from pratique.sources.files.scratch import check_landed, scratch_file
 from pratique.sources.files.survey import Survey, python_rows
 from pratique.sources.python_object import Program, printing_apart
-from pratique.sources.retry import retried
 
 _Moment = int | Decimal | date | str
 
@@ -60,14 +59,14 @@ class PythonSource:
         """Write every record that it gives into a file of its own, and describe that.
 
         Raises SourceError, with the program's file and line, for what it raises and for what is no record; what may
-        pass is tried again three times, from the beginning. What the newest load has read already is `skipped`.
+        pass is tried again, from the beginning. What the newest load has read already is `skipped`.
         """
         if self._landed is not None:
             self._landed.unlink(missing_ok=True)
             self._landed = None
         with printing_apart():
             program = self._loaded()
-            return retried(lambda: self._land(program, since))
+            return self.limits.retries.of(lambda: self._land(program, since))
 
     def _loaded(self) -> Program:
         self._program = self._program or Program(self.input)

@@ -16,7 +16,7 @@ from pratique.secrets import Secret, remembered, reveal
 from pratique.specs.base import Spec, Where, nearest, parse
 from pratique.specs.pipeline import SourceSpec
 
-_SCHEMES: Final[Mapping[str, DatabaseKind]] = {
+SCHEMES: Final[Mapping[str, DatabaseKind]] = {
     "postgres": "postgres",
     "postgresql": "postgres",
     "mysql": "mysql",
@@ -47,10 +47,10 @@ class DatabaseConnectionSpec(Spec):
 def kind_of(name: str, connection: Mapping[str, Any], where: Callable[[KeyPath], str]) -> DatabaseKind:
     """The kind of database that the url of a connection names; ConfigurationError if it names none."""
     scheme = str(reveal(connection.get("url", ""))).partition("://")[0].lower()
-    if scheme not in _SCHEMES:
-        hint = "begin its url with one of " + ", ".join(f"{known}://" for known in _SCHEMES)
+    if scheme not in SCHEMES:
+        hint = "begin its url with one of " + ", ".join(f"{known}://" for known in SCHEMES)
         refuse([Mistake(where(("url",)), f"connection {name} does not lead to a database", hint)])
-    return _SCHEMES[scheme]
+    return SCHEMES[scheme]
 
 
 def server(
@@ -66,7 +66,7 @@ def server(
     spec = parsed.spec
     assert spec is not None  # noqa: S101 - `refuse` raised otherwise
     scheme, _, rest = spec.url.partition("://")
-    if _SCHEMES.get(scheme.lower()) != kind:
+    if SCHEMES.get(scheme.lower()) != kind:
         hint = "such as " + {"postgres": "postgres://user@host/database", "mysql": "mysql://user@host/database"}.get(
             kind, "sqlite://data/shop.sqlite"
         )

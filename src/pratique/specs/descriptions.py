@@ -220,7 +220,7 @@ WORDS: Final[dict[str, dict[str, str]]] = {
         "loaded": "a number, or all loaded records in any order, as the table holds them, compared by the fields named",
         "exact": "true: every field of the loaded records is compared",
         "quarantined": "a number, or all held records in any order, each by what stands below",
-        "skipped": "a number, or a number for each reason: filter, identical, superseded, loaded before",
+        "skipped": "a number, or a number for each reason: filter, identical, superseded, loaded before, held before",
         "held": "a number of files that are held, or a list: file, reason (a part of it)",
         "gate": "passed or failed; asked only where a test says so. Of a load that it refuses, loaded and quarantined "
         "say how its records were judged",
@@ -307,7 +307,9 @@ WORDS: Final[dict[str, dict[str, str]]] = {
         "response_bytes_max": "of one answer of an API, unpacked",
         "pages_max": "pages that an API may give in one run",
         "read_seconds_max": "how long the pages of an API are read; what has landed by then is kept for the next run",
-        "landed_hours_max": "how old pages of a run that did not end may be; the next run asks for older ones again",
+        "landed_hours_max": "age at which pages of a run that did not end are cleared away, and asked for again",
+        "retries_max": "how often one request, or the reading of one table, is tried again where its error may pass",
+        "retries_per_run_max": "how often all sources of a run together are tried again",
         "records_in_memory_max": "records that Python users get as a list",
     },
     "QuarantineSpec": {

@@ -47,6 +47,8 @@ class LimitsSpec(Spec):
     pages_max: int = Field(100_000, ge=1)
     read_seconds_max: float = Field(21_600, gt=0)
     landed_hours_max: float = Field(24, ge=0)
+    retries_max: int = Field(3, ge=0, le=20)
+    retries_per_run_max: int = Field(100, ge=0)
     records_in_memory_max: int = Field(1_000_000, ge=1)
 
 

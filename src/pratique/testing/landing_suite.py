@@ -220,7 +220,8 @@ class LandingSuite:
                 assert accepted == len(FIELDS)
 
     def _limited(self, place: Place, folder: Path, name: str, limit: int) -> Outcome:
-        limits = replace(ReadLimits(), **{name: limit})
+        less: dict[str, Any] = {name: limit}
+        limits = replace(ReadLimits(), **less)
         try:
             landed = self._opened(place, folder, limits).land(Position())
             if landed.held:

@@ -27,12 +27,10 @@ from pratique.printable import shown as printable
 from pratique.secrets import hide_secrets, reveal
 from pratique.sources.api.auth import Credentials
 from pratique.sources.api.requests import Ask
-from pratique.sources.retry import retried_async
+from pratique.sources.base import ReadLimits
 
 # Limit: redirects that are followed for one page.
 REDIRECTS_MAX: Final = 5
-# Limit: how often requests of one reading are tried again, all together.
-RETRIES_MAX: Final = 100
 # Limit: bytes of an answer that an error shows.
 _SHOWN_BYTES: Final = 200
 _PIECE_BYTES: Final = 1 << 16
@@ -65,13 +63,13 @@ class Answer:
 
 
 class Client:
-    """Asks one API. Open while the context is; what may pass is tried again three times, by the one retry policy."""
+    """Asks one API. Open while the context is; what may pass is tried again, by the one retry policy."""
 
-    def __init__(self, server: ApiServer, body_bytes_max: int) -> None:
+    def __init__(self, server: ApiServer, limits: ReadLimits) -> None:
         self.server = server
         self.notices: dict[str, None] = {}
-        self.retries = 0
-        self._body_bytes_max = body_bytes_max
+        self._retries = limits.retries
+        self._body_bytes_max = limits.response_bytes_max
         self._credentials = Credentials(server.auth)
         self._origin = server.origin
         self._allowed = frozenset({self._origin, *server.allowed_origins})
@@ -101,28 +99,10 @@ class Client:
     async def fetch(self, ask: Ask) -> Answer:
         """The answer to a request.
 
-        Raises SourceUnreachableError, after three retries, for what may pass by itself, and SourceError at once for
+        Raises SourceUnreachableError, after the last retry, for what may pass by itself, and SourceError at once for
         what does not: the API refuses, leads elsewhere, answers too much, or something that is no answer.
         """
-        tried = 0
-
-        async def once() -> Answer:
-            nonlocal tried
-            tried += 1
-            self.retries += tried > 1
-            try:
-                return await self._authorised(ask)
-            except SourceUnreachableError as error:
-                if self.retries < RETRIES_MAX:
-                    raise
-                told = f"{error.message}; {self.retries} requests of this run were tried again, no more are"
-                raise SourceError(told, hint="see how the API is; the next run goes on from here") from error
-
-        try:
-            return await retried_async(once)
-        except SourceUnreachableError as error:
-            told = f"{error.message}, tried again {tried - 1} times"
-            raise SourceUnreachableError(told, hint=error.hint, facts=error.facts) from error
+        return await self._retries.of_async(lambda: self._authorised(ask))
 
     async def _authorised(self, ask: Ask) -> Answer:
         """With credentials; once more with a new token where the one in hand is no longer accepted."""

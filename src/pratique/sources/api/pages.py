@@ -56,7 +56,7 @@ def parsed(body: bytes) -> Any:
     except orjson.JSONDecodeError:
         pass
     try:
-        return json.loads(_text(body), strict=False)
+        return json.loads(decoded(body), strict=False)
     except (ValueError, RecursionError) as error:
         told = (
             f"{error.msg} at character {error.pos + 1}"
@@ -72,12 +72,13 @@ def exact(body: bytes, path: JsonPath) -> str | None:
     """What stands at a path along keys as the text that it is; None for nothing, an empty text, false and zero."""
     value = path.one(parsed(body))
     if isinstance(value, float) or (isinstance(value, int) and not isinstance(value, bool)):
-        found = path.one(json.loads(_text(body), parse_float=str, parse_int=str, strict=False))
+        found = path.one(json.loads(decoded(body), parse_float=str, parse_int=str, strict=False))
         return str(found) if value else None
     return value if isinstance(value, str) and value else None
 
 
-def _text(body: bytes) -> str:
+def decoded(body: bytes) -> str:
+    """The text of a page; what is no UTF-8 in it is kept, and seen when it is judged."""
     return body.removeprefix(_BOM).decode("utf-8", "surrogateescape")
 
 
@@ -104,7 +105,7 @@ class PageReader:
     def table(self, body: bytes) -> list[tuple[dict[str, str | None], str | None]]:
         """Values by column, and why there are none, of every record of a page, in order."""
         if self._flat:
-            text = _text(body)
+            text = decoded(body)
             try:
                 found = self._path.records(self._decoder.decode(text))
             except (ValueError, RecursionError):
@@ -118,7 +119,7 @@ class PageReader:
 
     def records(self, body: bytes) -> Iterator[CutRecord]:
         """Yield every record of a page, in order, with its place in the text."""
-        text = _text(body)
+        text = decoded(body)
         plain = True
         try:
             found = self._cut(text, self._decoder)
@@ -135,7 +136,7 @@ class PageReader:
 
     def texts(self, body: bytes, numbers: Sequence[int]) -> Iterator[tuple[int, str, dict[str, str | None], int]]:
         """Yield number, raw text, values and offset in bytes of the records with these numbers, counted from 1."""
-        text = _text(body)
+        text = decoded(body)
         skipped = len(body) - len(body.removeprefix(_BOM))
         wanted = set(numbers)
         for number, record in enumerate(self.records(body), 1):

@@ -7,13 +7,14 @@ whole and its bytes have the hash that the line says.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -56,6 +57,7 @@ class Reading:
         with _disk(folder):
             self._pages = os.open(self.path, flags, 0o600)
             self._journal = os.open(folder / "journal", flags, 0o600)
+            fcntl.flock(self._journal, fcntl.LOCK_SH)  # while this process lives, nobody takes it for outdated
         self._synced = time.monotonic()
 
     @classmethod
@@ -73,7 +75,7 @@ class Reading:
         """The reading that was begun in `folder`, with every page that is whole; None without one that counts."""
         try:
             head = json.loads((folder / "asked.json").read_bytes())
-            if not 0 <= time.time() - head["began"] <= hours_max * 3600:
+            if not _counts(head["began"], hours_max):
                 return None
             values = [tuple(value) for value in head["values"]]
         except (OSError, ValueError, KeyError, TypeError):
@@ -175,6 +177,31 @@ class Reading:
         """Give the disk back: what was landed is loaded, or refused."""
         self.close()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _counts(began: float, hours_max: float) -> bool:
+    return 0 <= time.time() - began <= hours_max * 3600
+
+
+def clear_outdated(landing: Path, hours_max: float) -> None:
+    """Give back the disk of readings that no run goes on with: begun too long ago, and held by no living process.
+
+    `landing` has a folder for each pipeline, in it one for each source, in it one for each reading, also of those that
+    are no longer there. Nothing is needed for evidence: what is held stands in the quarantine, text for text.
+    """
+    for folder in landing.glob("*/*/*"):
+        with suppress(OSError):  # another process has it, or clears it as well
+            if not _counts(_began(folder), hours_max):
+                with (folder / "journal").open("ab") as journal:
+                    fcntl.flock(journal, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    shutil.rmtree(folder)
+
+
+def _began(folder: Path) -> float:
+    """When a reading was begun; one that cannot say it, when its folder was made."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        return float(json.loads((folder / "asked.json").read_bytes())["began"])
+    return folder.stat().st_mtime
 
 
 def _write(handle: int, data: bytes) -> None:

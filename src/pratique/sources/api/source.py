@@ -71,7 +71,7 @@ class ApiSource:
         """Land every page that is new since `since`, and describe them.
 
         Pages that a killed run landed from the same position are not asked for again. What the newest load has read
-        already, byte by byte, is `skipped`. Raises SourceError, and SourceUnreachableError after three retries; what
+        already, byte by byte, is `skipped`. Raises SourceError, and SourceUnreachableError after the last retry; what
         has landed by then is kept for the next run.
         """
         if self._reading is not None:

@@ -10,9 +10,10 @@ from itertools import count, takewhile
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from pratique.apis import ApiInput, Paging
+from pratique.apis import ApiInput, Paging, origin
 from pratique.errors import SourceError
 from pratique.sources.api.client import Answer, Client, head, joined, linked, shown
+from pratique.sources.api.echoes import Echoes
 from pratique.sources.api.pages import Counted, counted, exact
 from pratique.sources.api.reading import Page, Reading
 from pratique.sources.api.requests import Ask, request
@@ -35,6 +36,10 @@ class Walk:
     limits: ReadLimits
     cursor: str | None  # what stands for {cursor}
     notices: dict[str, None] = field(default_factory=dict)
+    echoes: Echoes = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.echoes = Echoes(self.asked)
 
     async def run(self) -> None:
         """Walk through every stretch, as many side by side as the connection allows; the first error ends all."""
@@ -83,8 +88,9 @@ class Walk:
         if paging is None or after is None:
             return self._ask(stretch)
         if after.startswith(("http://", "https://")) and paging.style != "cursor":
-            return replace(self._ask(stretch), url=after, params=())
-        return self._ask(stretch, paging, after)
+            ours = origin(after) == self.asked.server.origin  # nobody else gets a secret, even if a link holds one
+            return replace(self._ask(stretch), url=self.echoes.put_back(after, url=True, ours=ours), params=())
+        return self._ask(stretch, paging, self.echoes.put_back(after, url=False, ours=True))
 
     # --- pages have numbers -------------------------------------------------------------------------------------------
 
@@ -188,19 +194,20 @@ class Walk:
             facts = {**error.facts, "page": number}
             raise type(error)(f"page {number}: {error.message}", hint=error.hint, facts=facts) from error
         found = self._counted(answer, number)
+        body = self.echoes.hidden(answer.body)
         own = Page(
             stretch,
             number,
             self.reading.size,
-            len(answer.body),
-            _sha256(answer.body),
+            len(body),
+            _sha256(body),
             found.records,
             found.content,
             self._after(answer, found, paging) if answer.body else None,
             _whole(paging and paging.total, found.value),
             _whole(paging and paging.pages, found.value),
         )
-        return self.reading.add(answer.body, own)
+        return self.reading.add(body, own)
 
     def _counted(self, answer: Answer, number: int) -> Counted:
         if not answer.body.strip():
@@ -221,15 +228,16 @@ class Walk:
             return None
         if paging.style == "cursor":
             assert paging.path is not None  # noqa: S101 - the style has one
-            return exact(answer.body, paging.path)
+            after = exact(answer.body, paging.path)
+            return after and self.echoes.taken_out(after, url=False)
         told = self._told_next(answer, found, paging)
         if paging.style == "next_page_header" and not told.startswith(("http://", "https://", "/")):
-            return told or None
+            return self.echoes.taken_out(told, url=False) or None
         if not told:
             return None
         url = joined(answer.url, told)
         self.client.check(url, "the next page", came_from=answer.url)
-        return self._without_key(url)
+        return self.echoes.taken_out(self._without_key(url), url=True)
 
     def _told_next(self, answer: Answer, found: Counted, paging: Paging) -> str:
         """What an answer says of the next page; empty at the end."""
@@ -245,7 +253,7 @@ class Walk:
         return value or ""
 
     def _without_key(self, url: str) -> str:
-        """A URL without our key, which is put on it again when it is asked: it stands on no disk."""
+        """A URL without our key, whatever an API makes of it: it is put on again when the page is asked for."""
         auth = self.asked.server.auth
         parts = urlsplit(url)
         if auth.type != "api_key" or auth.place != "query" or auth.name not in parts.query:
@@ -305,7 +313,7 @@ def _single(error: BaseException) -> Any:
 
 async def walk(asked: ApiInput, reading: Reading, limits: ReadLimits, cursor: str | None) -> list[str]:
     """Land every page that the reading lacks; what people should know of it. SourceError ends the walk."""
-    async with Client(asked.server, limits.response_bytes_max) as client:
+    async with Client(asked.server, limits) as client:
         own = Walk(asked, client, reading, limits, cursor)
         try:
             async with asyncio.timeout(limits.read_seconds_max):
@@ -315,8 +323,7 @@ async def walk(asked: ApiInput, reading: Reading, limits: ReadLimits, cursor: st
                 f"{asked.name} was read for more than {limits.read_seconds_max:,.0f} seconds",
                 hint="what was read is kept: run again to go on, or raise limits.read_seconds_max",
             ) from error
-        again = [f"{client.retries} requests were tried again"] if client.retries else []
-        return [*own.notices, *client.notices, *again]
+        return [*own.notices, *client.notices]
 
 
 async def first_answer(asked: ApiInput, limits: ReadLimits, cursor: str | None, value: tuple[str, ...]) -> Answer:
@@ -324,5 +331,5 @@ async def first_answer(asked: ApiInput, limits: ReadLimits, cursor: str | None, 
     paging = asked.paging
     numbered = paging is not None and paging.style in {"page", "offset"}
     first = str(paging.first) if paging and numbered else None
-    async with Client(asked.server, limits.response_bytes_max) as client:
+    async with Client(asked.server, limits) as client:
         return await client.fetch(request(asked, cursor, value, paging if numbered else None, first))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import cached_property
 from typing import Any, Final
 
 from azure.core import MatchConditions
@@ -13,34 +13,29 @@ from azure.identity import CredentialUnavailableError, DefaultAzureCredential
 from azure.storage.blob import ContainerClient
 
 from pratique.errors import ConfigurationError, SourceError
-from pratique.inputs import CloudInput
 from pratique.secrets import remembered
-from pratique.sources.clouds.base import Body, StoredObject, no_credentials, secret, status_error, unreachable
+from pratique.sources.clouds.base import Body, Bucket, StoredObject, no_credentials, secret, status_error, unreachable
 
 _HINT: Final = "az login, or set AZURE_STORAGE_CONNECTION_STRING or AZURE_STORAGE_KEY; or say anonymous: true"
 
 
-class AzureContainer:
+class AzureContainer(Bucket):
     """One container. Credentials: the connection's, else those of AZURE_STORAGE_…, else the usual chain of Azure."""
 
-    def __init__(self, asked: CloudInput) -> None:
-        self._asked = asked
-        self._client: Any = None
+    errors = (azure_errors.AzureError, OSError, ValueError)
 
-    def _opened(self) -> Any:
-        if self._client is None:
-            asked = self._asked
-            more: dict[str, Any] = {
-                "retry_total": 0,  # `sources.retry` alone tries again
-                "connection_timeout": asked.connect_timeout_seconds,
-                "read_timeout": asked.read_timeout_seconds,
-            }
-            text = os.environ.get("AZURE_STORAGE_CONNECTION_STRING")
-            if text and not (asked.account or asked.endpoint or asked.credentials):
-                self._client = ContainerClient.from_connection_string(remembered(text), asked.bucket, **more)
-            else:
-                self._client = ContainerClient(self._address(), asked.bucket, self._credential(), **more)
-        return self._client
+    @cached_property
+    def _client(self) -> Any:
+        asked = self._asked
+        more: dict[str, Any] = {
+            "retry_total": 0,  # `sources.retry` alone tries again
+            "connection_timeout": asked.connect_timeout_seconds,
+            "read_timeout": asked.read_timeout_seconds,
+        }
+        text = os.environ.get("AZURE_STORAGE_CONNECTION_STRING")
+        if text and not (asked.account or asked.endpoint or asked.credentials):
+            return ContainerClient.from_connection_string(remembered(text), asked.bucket, **more)
+        return ContainerClient(self._address(), asked.bucket, self._credential(), **more)
 
     def _address(self) -> str:
         account = self._asked.account or os.environ.get("AZURE_STORAGE_ACCOUNT")
@@ -62,43 +57,32 @@ class AzureContainer:
             return {"account_name": account, "account_key": key}
         return secret(asked, "sas_token") or _variable("AZURE_STORAGE_SAS_TOKEN") or DefaultAzureCredential()
 
-    def list(self, prefix: str) -> Iterator[StoredObject]:
-        """Every blob whose name begins so; folders of a hierarchical account are none."""
-        with self._told():
-            for blob in self._opened().list_blobs(name_starts_with=prefix or None, include=["metadata"]):
-                if (blob.metadata or {}).get("hdi_isfolder") != "true":
-                    md5 = blob.content_settings.content_md5
-                    yield StoredObject(blob.name, blob.size, blob.etag, bytes(md5) if md5 else None)
+    def _listed(self, prefix: str) -> Iterator[StoredObject]:
+        """Folders of a hierarchical account are no blobs."""
+        for blob in self._client.list_blobs(name_starts_with=prefix or None, include=["metadata"]):
+            if (blob.metadata or {}).get("hdi_isfolder") != "true":
+                md5 = blob.content_settings.content_md5
+                yield StoredObject(blob.name, blob.size, blob.etag, bytes(md5) if md5 else None)
 
-    def read(self, item: StoredObject) -> Body:
-        """The bytes of this version."""
-        with self._told(item.key):
-            stream = self._opened().download_blob(
-                item.key, etag=item.tag, match_condition=MatchConditions.IfNotModified, max_concurrency=1
-            )
-            return Body(self._pieces(stream, item.key), item.md5)
+    def _version(self, item: StoredObject) -> Body:
+        stream = self._client.download_blob(
+            item.key, etag=item.tag, match_condition=MatchConditions.IfNotModified, max_concurrency=1
+        )
+        return Body(stream.chunks(), item.md5)
 
-    def _pieces(self, stream: Any, key: str) -> Iterator[bytes]:
-        with self._told(key):
-            yield from stream.chunks()
-
-    @contextmanager
-    def _told(self, key: str = "") -> Iterator[None]:
-        try:
-            yield
-        except (azure_errors.ServiceRequestError, azure_errors.ServiceResponseError, OSError) as error:
-            raise unreachable(f"{self._asked.shown}: {type(error).__name__}: {error}") from error
-        except (CredentialUnavailableError, azure_errors.ClientAuthenticationError) as error:
+    def _meant(self, error: Exception, key: str) -> SourceError:
+        if isinstance(error, azure_errors.ServiceRequestError | azure_errors.ServiceResponseError | OSError):
+            return unreachable(f"{self._asked.shown}: {type(error).__name__}: {error}")
+        if isinstance(error, CredentialUnavailableError | azure_errors.ClientAuthenticationError):
             if getattr(error, "status_code", None) is None:
-                raise no_credentials(str(error).splitlines()[0], _HINT) from error
-            raise status_error(self._asked, 403, "AuthenticationFailed", "", key) from error
-        except azure_errors.HttpResponseError as error:
+                return no_credentials(str(error).splitlines()[0], _HINT)
+            return status_error(self._asked, 403, "AuthenticationFailed", "", key)
+        if isinstance(error, azure_errors.HttpResponseError):
             code = str(getattr(error, "error_code", "") or "")
             text = (error.message or "").splitlines()[0] if error.message else ""
             missing = "" if code == "ContainerNotFound" else key
-            raise status_error(self._asked, error.status_code or 0, code, text, missing) from error
-        except (azure_errors.AzureError, ValueError) as error:
-            raise SourceError(f"{self._asked.shown} cannot be read: {error}", hint="see the connection") from error
+            return status_error(self._asked, error.status_code or 0, code, text, missing)
+        return SourceError(f"{self._asked.shown} cannot be read: {error}", hint="see the connection")
 
 
 def _variable(name: str) -> str | None:

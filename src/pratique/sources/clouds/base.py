@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar
 
 from pratique.errors import SourceError, SourceUnreachableError
 from pratique.inputs import CloudInput
@@ -31,16 +33,57 @@ class Body:
     md5: bytes | None = None
 
 
-class Bucket(Protocol):
-    """One bucket, reached by the library of its cloud; that library tries nothing again by itself."""
+class Bucket(ABC):
+    """One bucket, reached by the library of its cloud; that library tries nothing again by itself.
+
+    A cloud says how it lists and how it reads, and what the errors of its library mean.
+    """
+
+    errors: ClassVar[tuple[type[Exception], ...]]  # all that the library raises
+
+    def __init__(self, asked: CloudInput) -> None:
+        self._asked = asked
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
         """Every object whose key begins so, once. SourceUnreachableError if that may pass, else SourceError."""
-        ...
+        with self._told():
+            yield from self._listed(prefix)
 
     def read(self, item: StoredObject) -> Body:
         """The bytes of this version; SourceError if the object is another one now, or gone."""
-        ...
+        with self._told(item.key):
+            body = self._version(item)
+        return Body(self._pieces(body, item.key), body.md5)
+
+    def _pieces(self, body: Body, key: str) -> Iterator[bytes]:
+        with self._told(key):
+            yield from body.pieces
+
+    @contextmanager
+    def _told(self, key: str = "") -> Iterator[None]:
+        try:
+            yield
+        except self.errors as error:
+            raise self._meant(error, key) from error
+
+    @abstractmethod
+    def _listed(self, prefix: str) -> Iterator[StoredObject]:
+        """The objects, page by page."""
+
+    @abstractmethod
+    def _version(self, item: StoredObject) -> Body:
+        """The bytes of this version, as they come."""
+
+    @abstractmethod
+    def _meant(self, error: Exception, key: str) -> SourceError:
+        """What one of `errors` says, of an object where there is a key."""
+
+
+def pieces_of(file: Any) -> Iterator[bytes]:
+    """Read to its end, and close, what reads like a file."""
+    with file:
+        while piece := file.read(PIECE_BYTES):
+            yield piece
 
 
 def status_error(asked: CloudInput, status: int, code: str, text: str, key: str = "") -> SourceError:
@@ -49,12 +92,10 @@ def status_error(asked: CloudInput, status: int, code: str, text: str, key: str 
     facts = {"status": status, "code": code}
     told = f"{what}: {code or status}{': ' + text if text else ''}"
     if status == 412 or code in {"PreconditionFailed", "ConditionNotMet"}:  # noqa: PLR2004 - of HTTP
-        return SourceError(
-            "it changed between listing and reading", hint="run again when its sender has finished it", facts=facts
-        )
+        return changed("changed", facts)
     if status == 404:  # noqa: PLR2004 - of HTTP
         if key:
-            return SourceError("it was removed or replaced between listing and reading", hint="run again", facts=facts)
+            return changed("was removed or replaced", facts)
         return SourceError(
             f"there is no {what}: {code or 'not found'}", hint="check the url of the connection", facts=facts
         )
@@ -66,16 +107,22 @@ def status_error(asked: CloudInput, status: int, code: str, text: str, key: str 
     return SourceError(f"the cloud refuses {told}", hint=hint, facts=facts)
 
 
+def changed(how: str, facts: Mapping[str, Any] | None = None) -> SourceError:
+    """The error for an object that is not the one that was listed any more."""
+    hint = "run again when its sender has finished it"
+    return SourceError(f"it {how} between listing and reading", hint=hint, facts=facts)
+
+
 def unreachable(text: str) -> SourceUnreachableError:
-    """The error for a cloud that may be there later."""
+    """The error for a server that may be there later."""
     return SourceUnreachableError(
-        f"the cloud cannot be reached, or broke off: {text}", hint="nothing of it was loaded; run again"
+        f"it cannot be reached, or broke off: {text}", hint="nothing of it was loaded; run again"
     )
 
 
 def no_credentials(text: str, hint: str) -> SourceError:
     """The error where nothing says who we are."""
-    return SourceError(f"there are no credentials for the cloud: {text}", hint=hint, facts={"code": "NoCredentials"})
+    return SourceError(f"there are no credentials: {text}", hint=hint, facts={"code": "NoCredentials"})
 
 
 def secret(asked: CloudInput, name: str) -> Any:

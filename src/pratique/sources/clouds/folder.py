@@ -18,7 +18,6 @@ from pratique.sources.base import ReadLimits
 from pratique.sources.clouds.base import THREADS, Bucket, StoredObject, unreachable
 from pratique.sources.files.pattern import Candidate, PathPattern, printable
 from pratique.sources.files.scratch import scratch_file
-from pratique.sources.retry import retried
 
 _AHEAD = 2 * THREADS  # Limit: objects that are landed before they are asked for
 
@@ -29,7 +28,7 @@ class CloudFolder:
     def __init__(self, asked: CloudInput, path: str, limits: ReadLimits, workspace: Path) -> None:
         self._asked, self._limits, self._workspace = asked, limits, workspace
         self._pattern = PathPattern(path, Path("/"))
-        self._bucket: Bucket = open_bucket(asked)
+        self._bucket: Bucket = open_bucket(asked, self._pattern)
         self._objects: dict[str, StoredObject] = {}  # of the newest listing, by name
         self._landed: dict[tuple[str, str], Path] = {}  # by key and version
         self._coming: dict[str, Future[Path]] = {}
@@ -44,10 +43,11 @@ class CloudFolder:
 
     def files(self) -> list[Candidate]:
         """Every object that the pattern names, by name ascending; keys that end with a slash are folders' marks."""
-        whole = retried(self._list)
+        whole = self._limits.retries.of(self._list)
         found = sorted(whole, key=lambda item: item.name)
         if not found and not self._pattern.wild:
-            raise SourceError(f"there is no object {self._pattern.text!r} in {self.shown}", hint=retried(self._near))
+            hint = self._limits.retries.of(self._near)
+            raise SourceError(f"there is no file {self._pattern.text!r} in {self.shown}", hint=hint)
         return found
 
     def _list(self) -> list[Candidate]:
@@ -65,7 +65,7 @@ class CloudFolder:
         some = islice(self._bucket.list(folder), 1000)
         names = [item.key.removeprefix(self._asked.prefix) for item in some]
         near = difflib.get_close_matches(self._pattern.text, [printable(name) for name in names], 3, 0.5)
-        return f"did you mean {' or '.join(near)}?" if near else f"{self.shown} holds {len(names)} other objects"
+        return f"did you mean {' or '.join(near)}?" if near else f"{self.shown} holds {len(names)} other files"
 
     @contextmanager
     def bringing(self, wanted: Sequence[Candidate]) -> Iterator[None]:
@@ -108,14 +108,14 @@ class CloudFolder:
     def _land(self, item: StoredObject) -> Path:
         if item.size > self._limits.unpacked_bytes_max:
             return Path()  # `here` refuses it
-        path = retried(lambda: self._copied(item))
+        path = self._limits.retries.of(lambda: self._copied(item))
         self._landed[item.key, item.tag] = path
         return path
 
     def _copied(self, item: StoredObject) -> Path:
         """The object in a file of its own; no trace of it if it did not come whole."""
         digest, size = hashlib.md5(usedforsecurity=False), 0
-        with scratch_file(self._workspace, "an object of a cloud cannot be landed") as file:
+        with scratch_file(self._workspace, "a distant file cannot be landed") as file:
             body = self._bucket.read(item)
             for piece in body.pieces:
                 if self._stopped.is_set():
@@ -137,9 +137,13 @@ class CloudFolder:
                 del self._landed[key, tag]
 
 
-def open_bucket(asked: CloudInput) -> Bucket:
+def open_bucket(asked: CloudInput, pattern: PathPattern) -> Bucket:
     """The bucket; ConfigurationError if the package for its cloud is missing. Connects to nothing."""
     try:
+        if asked.kind == "sftp":
+            from pratique.sources.clouds.sftp import SftpServer  # noqa: PLC0415 - loads a library
+
+            return SftpServer(asked, pattern.leads)
         if asked.kind == "s3":
             from pratique.sources.clouds.s3 import S3Bucket  # noqa: PLC0415 - loads a library
 
@@ -154,5 +158,5 @@ def open_bucket(asked: CloudInput) -> Bucket:
     except ModuleNotFoundError as error:
         raise ConfigurationError(
             f"to read {asked.kind}:// the package {error.name} is missing",
-            hint="python -m pip install 'pratique[cloud]'",
+            hint=f"python -m pip install 'pratique[{'sftp' if asked.kind == 'sftp' else 'cloud'}]'",
         ) from error

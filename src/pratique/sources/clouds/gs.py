@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import cached_property
 from typing import Any, Final
 
 import google.auth
@@ -17,12 +17,13 @@ from google.cloud import storage
 from google.oauth2 import service_account
 
 from pratique.errors import SourceError
-from pratique.inputs import CloudInput
 from pratique.sources.clouds.base import (
     PIECE_BYTES,
     Body,
+    Bucket,
     StoredObject,
     no_credentials,
+    pieces_of,
     secret,
     status_error,
     unreachable,
@@ -32,19 +33,19 @@ _SCOPE: Final = "https://www.googleapis.com/auth/devstorage.read_only"
 _HINT: Final = "gcloud auth application-default login, or set GOOGLE_APPLICATION_CREDENTIALS; or say anonymous: true"
 
 
-class GoogleBucket:
+class GoogleBucket(Bucket):
     """One bucket. Credentials: the connection's, else the application default ones."""
 
-    def __init__(self, asked: CloudInput) -> None:
-        self._asked = asked
-        self._client: Any = None
-        self._timeout = (asked.connect_timeout_seconds, asked.read_timeout_seconds)
+    errors = (google_errors.GoogleAPICallError, auth_errors.GoogleAuthError, OSError, ValueError)
 
-    def _opened(self) -> Any:
-        if self._client is None:
-            options = {"api_endpoint": self._asked.endpoint} if self._asked.endpoint else None
-            self._client = storage.Client(project="-", credentials=self._credentials(), client_options=options)
-        return self._client
+    @cached_property
+    def _client(self) -> Any:
+        options = {"api_endpoint": self._asked.endpoint} if self._asked.endpoint else None
+        return storage.Client(project="-", credentials=self._credentials(), client_options=options)
+
+    @property
+    def _timeout(self) -> tuple[int, int]:
+        return self._asked.connect_timeout_seconds, self._asked.read_timeout_seconds
 
     def _credentials(self) -> Any:
         if self._asked.anonymous:
@@ -56,40 +57,23 @@ class GoogleBucket:
                 raise no_credentials("service_account is no key of a service account", _HINT) from error
         return google.auth.default(scopes=[_SCOPE])[0]
 
-    def list(self, prefix: str) -> Iterator[StoredObject]:
-        """Every object whose name begins so, in its newest generation."""
-        with self._told():
-            for blob in self._opened().list_blobs(self._asked.bucket, prefix=prefix, timeout=self._timeout, retry=None):
-                md5 = base64.b64decode(blob.md5_hash) if blob.md5_hash else None
-                yield StoredObject(blob.name, int(blob.size or 0), str(blob.generation), md5)
+    def _listed(self, prefix: str) -> Iterator[StoredObject]:
+        """Each in its newest generation."""
+        for blob in self._client.list_blobs(self._asked.bucket, prefix=prefix, timeout=self._timeout, retry=None):
+            md5 = base64.b64decode(blob.md5_hash) if blob.md5_hash else None
+            yield StoredObject(blob.name, int(blob.size or 0), str(blob.generation), md5)
 
-    def read(self, item: StoredObject) -> Body:
-        """The bytes of this generation as they are stored: what is packed is not unpacked on the way."""
-        with self._told(item.key):
-            blob = self._opened().bucket(self._asked.bucket).blob(item.key, generation=int(item.tag))
-            file = blob.open(
-                "rb",
-                chunk_size=8 * PIECE_BYTES,
-                raw_download=True,
-                timeout=self._timeout,
-                retry=None,
-            )
-            return Body(self._pieces(file, item.key), item.md5)
+    def _version(self, item: StoredObject) -> Body:
+        """The bytes as they are stored: what is packed is not unpacked on the way."""
+        blob = self._client.bucket(self._asked.bucket).blob(item.key, generation=int(item.tag))
+        file = blob.open("rb", chunk_size=8 * PIECE_BYTES, raw_download=True, timeout=self._timeout, retry=None)
+        return Body(pieces_of(file), item.md5)
 
-    def _pieces(self, file: Any, key: str) -> Iterator[bytes]:
-        with self._told(key), file:
-            while piece := file.read(PIECE_BYTES):
-                yield piece
-
-    @contextmanager
-    def _told(self, key: str = "") -> Iterator[None]:
-        try:
-            yield
-        except google_errors.GoogleAPICallError as error:
-            raise status_error(self._asked, int(error.code or 0), type(error).__name__, error.message, key) from error
-        except (auth_errors.TransportError, requests.RequestException, OSError) as error:
-            raise unreachable(f"{self._asked.shown}: {type(error).__name__}: {error}") from error
-        except auth_errors.GoogleAuthError as error:
-            raise no_credentials(str(error), _HINT) from error
-        except ValueError as error:
-            raise SourceError(f"{self._asked.shown} cannot be read: {error}", hint="see the connection") from error
+    def _meant(self, error: Exception, key: str) -> SourceError:
+        if isinstance(error, google_errors.GoogleAPICallError):
+            return status_error(self._asked, int(error.code or 0), type(error).__name__, error.message, key)
+        if isinstance(error, auth_errors.TransportError | requests.RequestException | OSError):
+            return unreachable(f"{self._asked.shown}: {type(error).__name__}: {error}")
+        if isinstance(error, auth_errors.GoogleAuthError):
+            return no_credentials(str(error), _HINT)
+        return SourceError(f"{self._asked.shown} cannot be read: {error}", hint="see the connection")

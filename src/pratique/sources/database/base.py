@@ -12,6 +12,8 @@ from pratique.databases import DatabaseInput, Lookback
 from pratique.errors import SourceError, SourceUnreachableError
 
 APPLICATION: Final = "pratique"
+# Limit: so much longer than a statement may take is an answer waited for; the server's own limit comes first.
+GRACE_SECONDS: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +58,27 @@ class Window:
     high: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class KnownTable:
+    """A table that the user may read: its name as a source writes it, its primary key, and where its columns refer to.
+
+    `references`: a column, the table that it refers to, and the column there; those of several columns are left out.
+    """
+
+    name: str
+    key: tuple[str, ...] = ()
+    references: tuple[tuple[str, str, str], ...] = ()
+
+
 class Snapshot(Protocol):
     """One view of a database that does not change while it is read, and through which nothing can be written."""
 
     def beside(self, asked: DatabaseInput) -> Snapshot:
         """What another source asks of the same database, in the same view."""
+        ...
+
+    def tables(self) -> tuple[KnownTable, ...]:
+        """The tables of the database, by name; no views, none of the system."""
         ...
 
     def columns(self) -> tuple[SourceColumn, ...]:

@@ -16,11 +16,21 @@ from pratique.databases import DatabaseInput
 from pratique.errors import SourceError
 from pratique.schema.sql import backticked
 from pratique.secrets import reveal
-from pratique.sources.database.base import APPLICATION, Bounds, SourceColumn, Window, no_table, refused, unreachable
+from pratique.sources.database.base import (
+    APPLICATION,
+    GRACE_SECONDS,
+    Bounds,
+    KnownTable,
+    SourceColumn,
+    Window,
+    no_table,
+    refused,
+    unreachable,
+)
 from pratique.sources.database.lines import line
 
 _BINARY: Final = 63  # the character set of bytes
-_NAMES: Final = {number: name.lower() for name, number in vars(FIELD_TYPE).items() if isinstance(number, int)}
+_NAMES: Final = {number: name.lower() for name, number in reversed(vars(FIELD_TYPE).items()) if isinstance(number, int)}
 _MOMENTS: Final = frozenset({FIELD_TYPE.DATE, FIELD_TYPE.NEWDATE, FIELD_TYPE.DATETIME, FIELD_TYPE.TIMESTAMP})
 _INTEGERS: Final = frozenset(
     {FIELD_TYPE.TINY, FIELD_TYPE.SHORT, FIELD_TYPE.INT24, FIELD_TYPE.LONG, FIELD_TYPE.LONGLONG, FIELD_TYPE.YEAR}
@@ -73,6 +83,7 @@ class MySQL:
         limit = f"max_execution_time = {seconds * 1000}"
         if "MariaDB" in connection.get_server_info():
             limit = f"max_statement_time = {seconds}"
+        connection._read_timeout = seconds + GRACE_SECONDS  # noqa: SLF001 - it is read before each wait
         with connection.cursor() as cursor:
             cursor.execute(f"SET SESSION time_zone = '+00:00', {limit}, net_write_timeout = {seconds}")
             cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
@@ -95,7 +106,7 @@ class MySQL:
             **{name: value for name, value in named.items() if value is not None},
             "charset": "utf8mb4",
             "connect_timeout": server.connect_timeout_seconds,
-            "read_timeout": server.statement_timeout_seconds + 60,  # the server's own limit comes first
+            "read_timeout": server.connect_timeout_seconds,  # of the greeting; `_begin` sets that of statements
             "program_name": APPLICATION,
             "autocommit": True,
         }
@@ -133,6 +144,25 @@ class MySQLSnapshot:
         with self._connection.cursor() as cursor:
             cursor.execute(sql)
             return tuple(cursor.fetchone())
+
+    def tables(self) -> tuple[KnownTable, ...]:
+        """What the information schema says of the database of the connection."""
+        with self._connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE() "
+                "AND table_type = 'BASE TABLE' ORDER BY table_name"
+            )
+            names = [name for (name,) in cursor.fetchall()]
+            cursor.execute(
+                "SELECT table_name, constraint_name, column_name, referenced_table_name, referenced_column_name "
+                "FROM information_schema.key_column_usage WHERE table_schema = DATABASE() "
+                "AND (constraint_name = 'PRIMARY' OR referenced_table_schema = DATABASE()) "
+                "ORDER BY table_name, constraint_name, ordinal_position"
+            )
+            used: dict[str, dict[str, list[tuple[str, str, str]]]] = {}
+            for table, constraint, *columns in cursor.fetchall():
+                used.setdefault(table, {}).setdefault(constraint, []).append(tuple(columns))
+        return tuple(_known(name, used.get(name, {})) for name in names)
 
     def columns(self) -> tuple[SourceColumn, ...]:
         """The columns with their types, as the protocol describes a result without rows."""
@@ -199,6 +229,12 @@ class MySQLSnapshot:
             result.unbuffered_active = False  # or its end would read what is still to come
         write(b"".join(held))
         return count
+
+
+def _known(name: str, used: dict[str, list[tuple[str, str, str]]]) -> KnownTable:
+    key = tuple(column for column, *_ in used.get("PRIMARY", ()))
+    links = [columns[0] for constraint, columns in used.items() if constraint != "PRIMARY" and len(columns) == 1]
+    return KnownTable(name, key, tuple(links))
 
 
 def _row_line(packet: Any) -> bytes:

@@ -15,8 +15,27 @@ from pratique.databases import DatabaseInput
 from pratique.errors import SourceError
 from pratique.schema.sql import identifier, literal
 from pratique.secrets import reveal
-from pratique.sources.database.base import APPLICATION, Bounds, SourceColumn, Window, no_table, refused, unreachable
-from pratique.sources.database.postgres_types import PARTS_QUERY, TYPES_QUERY, PgType, bounded, described, selected
+from pratique.sources.database.base import (
+    APPLICATION,
+    GRACE_SECONDS,
+    Bounds,
+    KnownTable,
+    SourceColumn,
+    Window,
+    no_table,
+    refused,
+    unreachable,
+)
+from pratique.sources.database.postgres_types import (
+    CONSTRAINTS_QUERY,
+    PARTS_QUERY,
+    TABLES_QUERY,
+    TYPES_QUERY,
+    PgType,
+    bounded,
+    described,
+    selected,
+)
 
 _READY_SECONDS: Final = 1.0
 # SQLSTATE, as classes or whole, of what may go better a moment later: connection, resources, deadlock, shutdown.
@@ -50,7 +69,8 @@ class Postgres:
         """A connection of its own, and one read-only transaction in it that sees one state."""
         server = self._asked.server
         with _told(server.shown):
-            connection = psycopg.connect(**self._parameters(), autocommit=True)
+            connection = _Connection.connect(**self._parameters(), autocommit=True)
+        connection.answer_seconds = server.statement_timeout_seconds + GRACE_SECONDS
         try:
             with _told(server.shown):
                 connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
@@ -99,10 +119,32 @@ class Postgres:
         }
 
 
+class _Connection(psycopg.Connection[tuple[Any, ...]]):
+    """Waits for an answer no longer than so many seconds, also where a network swallows it."""
+
+    answer_seconds: float = 3600
+    _waited: float = 0
+
+    def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
+        """What the driver waits for; OperationalError if it does not come in time."""
+        return super().wait(gen, interval, self.answer_seconds if timeout is None else timeout)
+
+    def heard(self) -> None:
+        """Take what the server said, waited for in Python, where a signal is heard.
+
+        Raises OperationalError if it says nothing for too long.
+        """
+        ready = select.select([self.pgconn.socket], [], [], _READY_SECONDS)[0]
+        self._waited = 0 if ready else self._waited + _READY_SECONDS
+        if self._waited > self.answer_seconds:
+            raise psycopg.OperationalError(f"it said nothing for {self._waited:g} seconds")
+        self.pgconn.consume_input()
+
+
 class PostgresSnapshot:
     """One read-only transaction of isolation REPEATABLE READ."""
 
-    def __init__(self, connection: psycopg.Connection[tuple[Any, ...]], asked: DatabaseInput) -> None:
+    def __init__(self, connection: _Connection, asked: DatabaseInput) -> None:
         self._connection = connection
         self._asked = asked
         if asked.query is None:
@@ -113,6 +155,19 @@ class PostgresSnapshot:
     def beside(self, asked: DatabaseInput) -> PostgresSnapshot:
         """What another source asks, in the same transaction."""
         return PostgresSnapshot(self._connection, asked)
+
+    def tables(self) -> tuple[KnownTable, ...]:
+        """What the catalog says; a table that a plain name does not reach has its schema's before it."""
+        rows = self._connection.execute(TABLES_QUERY).fetchall()
+        names = {oid: name if visible else f"{space}.{name}" for oid, space, name, visible in rows}
+        keys: dict[int, tuple[str, ...]] = {}
+        links: dict[int, list[tuple[str, str, str]]] = {}
+        for kind, oid, parent, own, there in self._connection.execute(CONSTRAINTS_QUERY):
+            if kind == "p":
+                keys[oid] = tuple(own)
+            elif len(own) == 1 and parent in names:
+                links.setdefault(oid, []).append((own[0], names[parent], there[0]))
+        return tuple(KnownTable(name, keys.get(oid, ()), tuple(links.get(oid, ()))) for oid, name in names.items())
 
     def columns(self) -> tuple[SourceColumn, ...]:
         """The columns with their types, down to what domains, arrays and rows are made of."""
@@ -195,7 +250,7 @@ class PostgresSnapshot:
         wire = self._connection.pgconn
         wire.send_query(sql.encode())
         while wire.is_busy():
-            _await(wire)
+            self._connection.heard()
         started = wire.get_result()
         if started is None or started.status != pq.ExecStatus.COPY_OUT:
             raise _failed(started)
@@ -204,7 +259,7 @@ class PostgresSnapshot:
             if size > 0:
                 write(bytes(data))
             elif size == 0:
-                _await(wire)
+                self._connection.heard()
             else:
                 break
         done = wire.get_result()
@@ -212,12 +267,6 @@ class PostgresSnapshot:
             raise _failed(done)
         wire.get_result()
         return done.command_tuples or 0
-
-
-def _await(wire: pq.abc.PGconn) -> None:
-    """Wait for the server in Python, where a signal is heard."""
-    select.select([wire.socket], [], [], _READY_SECONDS)
-    wire.consume_input()
 
 
 def _failed(result: pq.abc.PGresult | None) -> psycopg.Error:

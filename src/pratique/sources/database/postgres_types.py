@@ -37,6 +37,24 @@ PARTS_QUERY: Final = """
 SELECT a.atttypid FROM pg_catalog.pg_attribute a WHERE a.attrelid = %s AND a.attnum > 0 AND NOT a.attisdropped
 """
 
+# Tables that this user may read, partitioned ones as a whole, and whether a name without a schema reaches them.
+TABLES_QUERY: Final = """
+SELECT c.oid, n.nspname, c.relname, pg_catalog.pg_table_is_visible(c.oid)
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND n.nspname NOT IN ('pg_catalog', 'information_schema')
+AND n.nspname NOT LIKE 'pg!_%' ESCAPE '!' AND pg_catalog.has_table_privilege(c.oid, 'SELECT')
+ORDER BY 2, 3
+"""
+# Primary and foreign keys, with the names of their columns in order.
+CONSTRAINTS_QUERY: Final = """
+SELECT k.contype, k.conrelid, k.confrelid,
+  ARRAY(SELECT a.attname::text FROM unnest(k.conkey) WITH ORDINALITY AS u(n, at)
+    JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.n ORDER BY u.at),
+  ARRAY(SELECT a.attname::text FROM unnest(k.confkey) WITH ORDINALITY AS u(n, at)
+    JOIN pg_catalog.pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.n ORDER BY u.at)
+FROM pg_catalog.pg_constraint k WHERE k.contype IN ('p', 'f') ORDER BY k.conname
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class PgType:

@@ -16,7 +16,6 @@ from pratique.sources.base import SHOWN_RECORDS, Probe, ReadLimits, Step
 from pratique.sources.database.base import Bounds, Database, Snapshot, SourceColumn, Window
 from pratique.sources.database.lines import LineReader, Sink, values_of
 from pratique.sources.files.scratch import check_landed, scratch_file
-from pratique.sources.retry import retried
 
 _NESTED = frozenset({"json", "array", "object"})
 
@@ -63,13 +62,13 @@ class DatabaseSource:
         """Copy what is new since `since` out of one snapshot into a file of its own, and describe that.
 
         What the newest load has read already, byte by byte, is `skipped`. Columns that do not fit the schema, or whose
-        values no text gives back, hold the input before a row is read. Raises SourceUnreachableError after three
-        retries, SourceError where the database refuses.
+        values no text gives back, hold the input before a row is read. Raises SourceUnreachableError after the
+        last retry, SourceError where the database refuses.
         """
         if self._ahead is not None:
             ahead, self._ahead = self._ahead, Landed(self.name, (), LineReader())
             return ahead
-        return retried(lambda: self._land(since))
+        return self.limits.retries.of(lambda: self._land(since))
 
     def _land(self, since: Position) -> Landed:
         with self._database.snapshot() as snapshot:
@@ -147,7 +146,7 @@ def land_together(sources: Sequence[tuple[DatabaseSource, Position]]) -> None:
             for source, since in sources:
                 source._ahead = source._land_in(snapshot.beside(source.input), since)  # noqa: SLF001
 
-    retried(landed)
+    sources[0][0].limits.retries.of(landed)
 
 
 class _EnoughError(Exception):

@@ -13,7 +13,7 @@ from pratique.databases import DatabaseInput
 from pratique.errors import SourceError, SourceUnreachableError
 from pratique.interruption import interruptible
 from pratique.schema.sql import identifier
-from pratique.sources.database.base import Bounds, SourceColumn, Window, no_table
+from pratique.sources.database.base import Bounds, KnownTable, SourceColumn, Window, no_table
 from pratique.sources.database.lines import line
 
 _FETCH_ROWS: Final = 1000
@@ -65,6 +65,22 @@ class SQLiteSnapshot:
     def beside(self, asked: DatabaseInput) -> SQLiteSnapshot:
         """What another source asks, in the same transaction."""
         return SQLiteSnapshot(self._connection, asked)
+
+    def tables(self) -> tuple[KnownTable, ...]:
+        """What its own list of tables says."""
+        found = self._connection.execute(
+            "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite!_%' ESCAPE '!' ORDER BY name"
+        ).fetchall()
+        return tuple(self._known(str(name)) for (name,) in found)
+
+    def _known(self, name: str) -> KnownTable:
+        columns = self._connection.execute(f"PRAGMA table_info({identifier(name)})").fetchall()
+        key = sorted((place, str(column)) for _, column, *_, place in columns if place)
+        links: dict[int, list[tuple[str, str, str]]] = {}
+        for at, _, table, ours, theirs, *_ in self._connection.execute(f"PRAGMA foreign_key_list({identifier(name)})"):
+            links.setdefault(at, []).append((ours, table, theirs or ""))  # without a column it leads to the key there
+        single = [columns[0] for _, columns in sorted(links.items()) if len(columns) == 1]
+        return KnownTable(name, tuple(column for _, column in key), tuple(single))
 
     def columns(self) -> tuple[SourceColumn, ...]:
         """The columns; those of a cursor by the type of its greatest value, because a column has none."""
@@ -197,9 +213,11 @@ def _sound(value: Any) -> bool:
     return not isinstance(value, str) or not any("\ud800" <= character <= "\udfff" for character in value)
 
 
-def _reading_only(action: int, *_: object) -> int:
-    """Whether a query may do this: read, compute, and nothing else."""
+def _reading_only(action: int, what: str | None, *_: object) -> int:
+    """Whether a query may do this: read, compute, ask what a table is, and nothing else."""
     allowed = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
+    if action == sqlite3.SQLITE_PRAGMA and what in {"table_info", "foreign_key_list"}:
+        return sqlite3.SQLITE_OK
     return sqlite3.SQLITE_OK if action in {*allowed, sqlite3.SQLITE_TRANSACTION} else sqlite3.SQLITE_DENY
 
 

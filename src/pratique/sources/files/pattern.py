@@ -134,6 +134,27 @@ class PathPattern:
         """A candidate without a path if it names this; hidden files and folders as in a folder."""
         return self._candidate(Path(), name) if self._whole.fullmatch(name) else None
 
+    def leads(self, folder: str, link: bool) -> bool:  # noqa: FBT001 - a folder and what it is
+        """Whether what it names can stand in a folder or below. `**` leads through no link: it could be a circle."""
+        places = {0}
+        parts = folder.split("/")
+        for part in parts:
+            places = {
+                after for place in places for after in self._behind(place, part, deep=not link or part is not parts[-1])
+            }
+        return any(place < len(self._segments) for place in places)
+
+    def _behind(self, place: int, part: str, *, deep: bool) -> Iterator[int]:
+        """The segments that may come next where the one at `place` stands for this part of a name, or for none."""
+        segment = self._segments[place] if place < len(self._segments) else None
+        if isinstance(segment, str):
+            yield from [place + 1] if segment == part else []
+        elif segment is not None and segment.pattern == _DEEP:
+            yield from [place] if deep and not part.startswith(".") else []
+            yield from self._behind(place + 1, part, deep=deep)
+        elif segment is not None and segment.fullmatch(part):
+            yield place + 1
+
     def files(self) -> list[Candidate]:
         """Every file that is there now, by name ascending.
 
