@@ -21,9 +21,10 @@ COPY src src
 RUN tools/bin/python -m hatchling build --target wheel \
  && tools/bin/python -m pip --python /opt/pratique/bin/python install --quiet --no-compile --no-deps --no-index dist/*.whl
 COPY docker/slim.py docker/
-# Byte code that never looks at a file's time: the root file system may be read-only, and two builds are equal.
+# Byte code that never looks at a file's time: the root file system may be read-only, and two builds are equal. One process
+# compiles it all, in one order: what several share by chance (how often a name is referred to) stands in byte code.
 RUN python docker/slim.py /opt/pratique \
- && /opt/pratique/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/pratique/lib
+ && PYTHONHASHSEED=0 /opt/pratique/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/pratique/lib
 
 FROM ${PYTHON}
 ARG VERSION=0.1.0
@@ -48,4 +49,6 @@ VOLUME ["/app/data", "/app/logs"]
 # Well while no run has ended, and as well as the latest run of each pipeline from then on.
 HEALTHCHECK --interval=30s --timeout=15s --start-period=30s --retries=2 CMD ["pratique", "health"]
 STOPSIGNAL SIGTERM
-ENTRYPOINT ["pratique"]
+# The first process of a container never gets a signal that it has no handler for: what comes while Python is being
+# loaded would be lost. Blocked, it waits until `pratique` listens, a twentieth of a second later.
+ENTRYPOINT ["env", "--block-signal=INT,TERM", "pratique"]

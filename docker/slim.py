@@ -9,13 +9,20 @@ from pathlib import Path
 from shutil import rmtree
 
 DROPPED = (
+    "apprise/assets/themes/",  # pictures
     "apprise/i18n/*/",  # translations
+    "azure/**/aio/",  # the same clients once more, for asyncio: 3 MB
     "botocore/data/*/",  # descriptions of every service of AWS: 20 MB
+    "duckdb/experimental/",  # what looks like Spark: 1.5 MB
+    "google/cloud/_storage_v2/",  # RPC of Google, which would need a package that is not there: 1.5 MB
+    "numpy/**/include/",
     "numpy/**/tests/",
+    "numpy/**/*.a",
     "numpy/f2py/",
     "numpy/**/*.pyi",
     "pyarrow/tests/",
     "pyarrow/include/",
+    "pyarrow/src/",
     "pyarrow/**/*.px[di]",
     "pyarrow/**/*.pyx",
     "pyarrow/*flight*",  # RPC of Arrow: 35 MB

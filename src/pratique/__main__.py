@@ -1,16 +1,21 @@
 """The command `pratique`, also as `python -m pratique`."""
 
 import gc
+import signal
 
 from pratique.cli.signals import stop
 from pratique.errors import InterruptedRunError
 
 
 def main() -> None:
-    """Run the program as a process: a signal ends it with code 7 from here on, also while it is being loaded."""
+    """Run the program as a process: a signal ends it with code 7 from here on, also while it is being loaded.
+
+    Who starts it may block SIGINT and SIGTERM until here (`env --block-signal`): then none is lost before this point.
+    """
     stop.install()
     gc.set_threshold(50_000, 20, 20)  # a run makes few cycles, and looking for them costs a twentieth of a short one
     try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM))
         from pratique.cli.main import main as program  # noqa: PLC0415 - signals are heard before this takes its time
 
         program()

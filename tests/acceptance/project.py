@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 from pathlib import Path
+
+import forked
 
 SECRET = "canary-secret-41f7"  # noqa: S105 - no secret, but must not be seen
 PERSONAL = "99870"
@@ -45,12 +45,4 @@ def make_project(root: Path) -> Path:
 
 def pratique(root: Path, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run the command in the project's folder."""
-    return subprocess.run(
-        [sys.executable, "-m", "pratique", *words],
-        cwd=root,
-        env={**os.environ, "GONE": f"/proc/{SECRET}", "COLUMNS": "120", **variables},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    return forked.pratique(*words, cwd=root, env={"GONE": f"/proc/{SECRET}", "COLUMNS": "120", **variables})

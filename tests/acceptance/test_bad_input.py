@@ -6,8 +6,11 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+import forked
 import pytest
 
 SCHEMA = "schema: orders\nversion: 1\nprimaryKey: id\nfields:\n  id: integer\n  amount: {type: integer}\n"
@@ -31,20 +34,12 @@ def root(tmp_path: Path) -> Path:
 
 def run(root: Path, *options: str, env: dict[str, str] | None = None, before: tuple[str, ...] = ()) -> tuple[int, str]:
     """`pratique run orders`: its exit code and all it prints."""
-    command = [
-        *before,
-        sys.executable,
-        "-m",
-        "pratique",
-        "run",
-        "orders",
-        "--env",
-        "dev",
-        "--project",
-        str(root),
-        *options,
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **(env or {})}, check=False)
+    words = ("run", "orders", "--env", "dev", "--project", str(root), *options)
+    if before:
+        command = [*before, sys.executable, "-m", "pratique", *words]
+        done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **(env or {})}, check=False)
+    else:
+        done = forked.pratique(*words, env=env)
     return done.returncode, done.stdout + done.stderr
 
 
@@ -157,48 +152,60 @@ def test_a_destination_held_by_another_process_is_named(root: Path) -> None:
     assert run(root)[0] == 0
 
 
-def test_a_full_disk_at_the_destination_loses_nothing(root: Path, small_disk: Path) -> None:
+@dataclass
+class SmallDisk:
+    """A folder that is soon full; where nothing may be mounted, the limit of a process stands in for the disk's end."""
+
+    folder: Path
+    mounted: bool
+
+    def run(self, root: Path) -> tuple[int, str]:
+        """Run with only 200 kB of space left."""
+        filler = self.folder / "filler"
+        if self.mounted:
+            free = os.statvfs(self.folder)
+            filler.write_bytes(bytes(free.f_bavail * free.f_frsize - 200_000))
+        ended = run(root, before=() if self.mounted else ("prlimit", "--fsize=1000000"))
+        filler.unlink(missing_ok=True)
+        return ended
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    """A file system of 8 MB of its own, or what stands in for it."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(folder)]
+    mounted = subprocess.run(mount, capture_output=True, check=False).returncode == 0
+    yield SmallDisk(folder, mounted)
+    if mounted:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk_at_the_destination_loses_nothing(root: Path, small_disk: SmallDisk) -> None:
     """The destination's disk is full: exit 4 with its path, nothing visible; with space again the same run succeeds."""
     (root / "config" / "default.yaml").write_text(
-        f"connections:\n  target: {{url: 'duckdb://{small_disk}/out.duckdb'}}\n"
+        f"connections:\n  target: {{url: 'duckdb://{small_disk.folder}/out.duckdb'}}\n"
     )
     rows = "\n".join(f"{number},{number * 6_364_136_223_846_793_005 % 2**63}" for number in range(1_200_000))
     (root / "in" / "orders.csv").write_text("id,amount\n" + rows + "\n")
-    filler = small_disk / "filler"
-    filler.write_bytes(bytes(2_000_000))
-    code, output = run(root)
+    code, output = small_disk.run(root)
     assert code == 4, output
-    assert_taught(output, "small/out.duckdb", "space")
-    filler.unlink()
+    assert_taught(output, "small/out.duckdb", "no space left to write")
     (root / "in" / "orders.csv").write_text("id,amount\n1,1\n")
     assert run(root)[0] == 0
 
 
-def test_a_full_disk_at_the_state_folder_stops_before_any_effect(root: Path, small_disk: Path) -> None:
+def test_a_full_disk_at_the_state_folder_stops_before_any_effect(root: Path, small_disk: SmallDisk) -> None:
     """No space for the quarantine: the run fails before the commit, and no good row is loaded without its bad ones."""
     (root / "config" / "default.yaml").write_text(
-        f"state: {{path: {small_disk}}}\nquarantine: {{max_share: 1.0}}\n"
+        f"state: {{path: {small_disk.folder}}}\nquarantine: {{max_share: 1.0}}\n"
         "connections:\n  target: {url: 'duckdb://out.duckdb'}\n"
     )
     assert run(root)[0] == 0
-    filler = small_disk / "filler"
-    with filler.open("wb") as file:
-        free = os.statvfs(small_disk)
-        file.write(b"\0" * (free.f_bavail * free.f_frsize - 200_000))
     rows = "\n".join(f"{number},{os.urandom(8).hex()}" for number in range(100_000))
     (root / "in" / "orders.csv").write_text("id,amount\n1000001,5\n" + rows + "\n")
-    code, output = run(root)
+    code, output = small_disk.run(root)
     assert code == 5, output
-    assert_taught(output, str(small_disk), "space")
-    filler.unlink()
+    assert_taught(output, str(small_disk.folder), "No space left" if small_disk.mounted else "File too large", "df -h")
     assert run(root)[0] == 0
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path):
-    """A file system of 8 MB of its own (root), which any file fills."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(folder)], check=True)
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)

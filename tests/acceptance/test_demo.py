@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
+import forked
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -75,8 +76,7 @@ class Demo:
 
 def pratique(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the command line in `folder` as a person would."""
-    command = [sys.executable, "-m", "pratique", *arguments]
-    return subprocess.run(command, cwd=folder, check=False, capture_output=True, text=True, encoding="utf-8")
+    return forked.pratique(*arguments, cwd=folder)
 
 
 @pytest.fixture(scope="module")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from datetime import date, datetime, time
 from decimal import Decimal
 from pathlib import Path
 
 import duckdb
+import forked
 import openpyxl
 import pytest
 
@@ -48,8 +48,7 @@ def root(tmp_path: Path) -> Path:
 
 def pratique(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """Run the command line."""
-    command = [sys.executable, "-m", "pratique", *words, "--project", str(root)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return forked.pratique(*words, "--project", root)
 
 
 def row(number: int, **other: object) -> list[object]:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import duckdb
+import forked
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -18,10 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def pratique(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the command line in `folder` as a person would, without a terminal."""
-    command = [sys.executable, "-m", "pratique", *arguments]
-    return subprocess.run(
-        command, cwd=folder, check=False, capture_output=True, text=True, encoding="utf-8", stdin=subprocess.DEVNULL
-    )
+    return forked.pratique(*arguments, cwd=folder)
 
 
 @pytest.fixture(scope="session")

@@ -5,21 +5,18 @@ from __future__ import annotations
 import datetime as dt
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import forked
 import openpyxl
 import pytest
 
 
 def pratique(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the command line in `folder` as a person would, without a terminal."""
-    command = [sys.executable, "-m", "pratique", *arguments]
-    return subprocess.run(
-        command, cwd=folder, check=False, capture_output=True, text=True, encoding="utf-8", stdin=subprocess.DEVNULL
-    )
+    return forked.pratique(*arguments, cwd=folder)
 
 
 def workbook(path: Path, **sheets: list[list[Any]]) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import duckdb
+import forked
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -38,8 +37,7 @@ def content(root: Path, first: int, **options: object) -> bytes:
 
 def run(root: Path) -> tuple[int, str]:
     """`pratique run orders`: its exit code and all it prints, on one line."""
-    command = [sys.executable, "-m", "pratique", "run", "orders", "--env", "dev", "--project", str(root)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    done = forked.pratique("run", "orders", "--env", "dev", "--project", root)
     return done.returncode, " ".join((done.stdout + done.stderr).split())
 
 

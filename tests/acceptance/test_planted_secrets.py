@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
+import forked
 import pytest
 from collectors import receiver
 
@@ -90,14 +89,8 @@ def pratique(root: Path, told: str, *words: str) -> subprocess.CompletedProcess[
     environment = {
         name.upper(): quote(text, safe="") if name.startswith("dsn") else text for name, text in SECRETS.items()
     }
-    return subprocess.run(
-        [sys.executable, "-m", "pratique", *words],
-        cwd=root,
-        env={**os.environ, **environment, "TOLD": told, "COLUMNS": "300"},
-        capture_output=True,
-        timeout=120,
-        check=False,
-    )
+    done = forked.pratique(*words, cwd=root, env={**environment, "TOLD": told, "COLUMNS": "300"})
+    return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.encode(), done.stderr.encode())
 
 
 def test_none_of_forty_secrets_is_told_anywhere(root: Path) -> None:

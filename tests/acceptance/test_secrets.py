@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import duckdb
+import forked
 import pytest
 
 # Each stands for a secret of its own, so that a find says where it came from.
@@ -80,12 +81,17 @@ def root(tmp_path: Path) -> Path:
 
 def pratique(root: Path, *words: str, prelude: str = "", **more: str) -> subprocess.CompletedProcess[bytes]:
     """Run the command as a process with a wide-open umask; `prelude` is Python that runs before it."""
+    words = (*words, "--project", str(root))
+    more = {"ENVIRONMENT_CANARY": IN_ENVIRONMENT, "COLUMNS": "400", **more}
+    if not prelude:
+        done = forked.pratique(*words, cwd=root.parent, env=more, umask=0)
+        return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.encode(), done.stderr.encode())
     code = f"import os, sys\nos.umask(0)\n{prelude}\nsys.argv = ['pratique', *sys.argv[1:]]\n"
     code += "from pratique.cli.main import main\nmain()\n"
     return subprocess.run(
-        [sys.executable, "-c", code, *words, "--project", str(root)],
+        [sys.executable, "-c", code, *words],
         cwd=root.parent,
-        env={**os.environ, "ENVIRONMENT_CANARY": IN_ENVIRONMENT, "COLUMNS": "400", **more},
+        env={**os.environ, **more},
         capture_output=True,
         timeout=60,
         check=False,

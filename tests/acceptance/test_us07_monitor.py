@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import jsonschema
 import pytest
 from project import make_project, pratique
@@ -267,6 +271,28 @@ def test_health_from_the_command_line(root: Path) -> None:
     assert pratique(root, "health").returncode == 0
     assert pratique(root, "health", "--strict").returncode == 1
     assert json.loads(pratique(root, "health", "--json").stdout)["status"] == "warn"
+
+
+def test_a_run_that_hangs_is_unhealthy(root: Path) -> None:
+    """Health turns while a run is at work longer than the threshold, before it ends, and is well again after its end."""
+    (root / "config" / "dev.yaml").write_text(
+        "monitoring: {thresholds: {unhealthy: {success_rate_percent: 50, running_seconds: 1.5}}}\n"
+        "limits: {lock_timeout_seconds: 600}\n"
+    )
+    assert pratique(root, "run", "users").returncode == 0
+    assert pratique(root, "health").returncode == 0
+    (root / "in" / "more.csv").write_text("id,name,SSN\n6,Fay,6\n")
+    command = [sys.executable, "-m", "pratique", "run", "users"]
+    with duckdb.connect(str(root / "warehouse.duckdb")):  # the run waits for its destination
+        process = subprocess.Popen(command, cwd=root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 60
+        while (hung := pratique(root, "health")).returncode == 0:
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+    assert hung.returncode == 1
+    assert "running_seconds: the run is at work for" in hung.stdout
+    assert process.wait(60) == 0
+    assert pratique(root, "health").returncode == 0
 
 
 _CHECK = {

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import forked
 import pytest
 from http_server import Request, answer, serving
 
@@ -58,4 +59,5 @@ class TestAPI(SourceSuite):
                 attempts=lambda: len(server.requests),
                 disturb=lambda times: faults.update(passing=times),
                 refuse=lambda: faults.update(lasting=True),
+                program=[forked.program()],
             )

@@ -133,7 +133,7 @@ def test_what_passes_is_tried_again_and_no_page_is_lost(crm: Crm, name: str) -> 
     crm.write(server.url, PAGES, connection=QUICK)
     began = time.monotonic()
     report = crm.run()
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 15
     whole(crm, server)
     assert server.asked().count("2") == 2
     if name != "reset":  # one that was open before is opened anew by the HTTP library
@@ -164,7 +164,7 @@ def test_an_absurd_pause_ends_the_run_which_can_be_resumed(crm: Crm, retry_after
     crm.write(server.url, PAGES, connection=f"{BEARER}, concurrency: 1")
     began = time.monotonic()
     problem = crm.problem()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15
     assert "asks to wait" in problem["message"]
     busy.clear()
     crm.run()
@@ -181,7 +181,7 @@ def test_a_pause_holds_for_every_request(crm: Crm) -> None:
         first = page not in [asked for asked, _ in times]
         times.append((page, time.monotonic()))
         busy = page == "2" and first
-        return answer(b"", "503 Busy", {"Retry-After": "2"}) if busy else answer({"pages": 30, "data": rows(int(page))})
+        return answer(b"", "503 Busy", {"Retry-After": "4"}) if busy else answer({"pages": 30, "data": rows(int(page))})
 
     server = crm.serve(script)
     source = PAGES.replace("page: page", "page: page, pages: pages")
@@ -189,7 +189,7 @@ def test_a_pause_holds_for_every_request(crm: Crm) -> None:
     crm.run()
     whole(crm, server, 30)
     refused = next(at for page, at in times if page == "2")
-    assert not [at for _, at in times if refused + 0.3 < at < refused + 1.8]
+    assert not [at for _, at in times if refused + 1 < at < refused + 3.8]
 
 
 @pytest.mark.parametrize("name", ["503", "silence", "slow bytes", "slow header", "a flood of header lines", "reset"])

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import forked
 import pytest
 from click.testing import CliRunner
 
@@ -38,25 +39,21 @@ FILES = {
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a project with two pipelines, of which one has run; `bin/pratique` is the program."""
+    """Make a project with two pipelines, of which one has run."""
     folder = tmp_path_factory.mktemp("project")
     for name, text in FILES.items():
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
-    (folder / "bin").mkdir()
-    (folder / "bin" / "pratique").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m pratique "$@"\n')
-    (folder / "bin" / "pratique").chmod(0o755)
     assert CliRunner().invoke(program, ["run", "shop", "--project", str(folder)]).exit_code == 0
     return folder
 
 
-def ask(command: list[str], folder: Path, home: Path, **env: str) -> list[str]:
+def ask(command: list[str], folder: Path, **env: str) -> list[str]:
     """What a shell prints; it must not complain."""
-    path = f"{home / 'bin'}:{os.environ['PATH']}"
     done = subprocess.run(
         command,
         cwd=folder,
-        env={**os.environ, "PATH": path, "PYTHONPATH": SOURCE, "HOME": str(folder), **env},
+        env={**os.environ, "PATH": forked.path(), "PYTHONPATH": SOURCE, "HOME": str(folder), **env},
         capture_output=True,
         text=True,
         timeout=60,
@@ -66,11 +63,11 @@ def ask(command: list[str], folder: Path, home: Path, **env: str) -> list[str]:
     return done.stdout.splitlines()
 
 
-def bash(words: list[str], folder: Path, home: Path) -> list[str]:
+def bash(words: list[str], folder: Path) -> list[str]:
     """What bash offers for the last word."""
     quoted = " ".join(f"'{word}'" for word in words)
     script = BASH.format(words=quoted, index=len(words) - 1)
-    return ask(["bash", "--norc", "-c", script], folder, home)
+    return ask(["bash", "--norc", "-c", script], folder)
 
 
 def run_id(project: Path) -> str:
@@ -104,33 +101,33 @@ def run_id(project: Path) -> str:
 )
 def test_bash_completes(project: Path, typed: str, offered: list[str]) -> None:
     """Bash offers commands, options and the names of the project in which it stands, below its root too."""
-    assert bash(["pratique", *typed.split(" ")], project / "in", project) == offered
+    assert bash(["pratique", *typed.split(" ")], project / "in") == offered
 
 
 def test_runs_are_offered_by_their_ids(project: Path) -> None:
     """A run is offered by the id that `runs` shows."""
     for typed in (["runs", "show", ""], ["quarantine", "list", "--run", ""]):
-        assert bash(["pratique", *typed], project, project) == [run_id(project)]
+        assert bash(["pratique", *typed], project) == [run_id(project)]
 
 
 @pytest.mark.parametrize("shell", [name for name in ("fish",) if shutil.which(name)])
 def test_fish_completes(project: Path, shell: str) -> None:
     """Fish offers the same, with what each is."""
     script = "pratique completion fish | source; complete -C 'pratique run '"
-    assert ask([shell, "--no-config", "-c", script], project, project) == ["crm\tpipeline", "shop\tpipeline"]
+    assert ask([shell, "--no-config", "-c", script], project) == ["crm\tpipeline", "shop\tpipeline"]
 
 
 @pytest.mark.parametrize("shell", [name for name in ("zsh",) if shutil.which(name)])
 def test_zsh_takes_the_script(project: Path, shell: str) -> None:
     """Zsh registers the script's function for `pratique`."""
     script = 'autoload -Uz compinit; compinit -u; eval "$(pratique completion zsh)"; print ${_comps[pratique]}'
-    assert ask([shell, "-f", "-c", script], project, project) == ["_pratique_completion"]
+    assert ask([shell, "-f", "-c", script], project) == ["_pratique_completion"]
 
 
 def test_zsh_is_told_what_a_name_is(project: Path) -> None:
     """In the protocol of zsh each name has its kind."""
     asked = {"COMP_WORDS": "pratique run s", "COMP_CWORD": "2", "_PRATIQUE_COMPLETE": "zsh_complete"}
-    assert ask(["pratique"], project, project, **asked) == ["plain", "shop", "pipeline"]
+    assert ask(["pratique"], project, **asked) == ["plain", "shop", "pipeline"]
 
 
 @pytest.mark.parametrize(
@@ -151,14 +148,14 @@ def test_a_broken_project_is_silent(project: Path, tmp_path: Path, name: str, te
     (tmp_path / "copy" / name).write_text(text)
     before = sorted(path for path in (tmp_path / "copy").rglob("*") if "ledger" not in path.name)
     asked = {"COMP_WORDS": f"pratique {typed}", "COMP_CWORD": str(len(typed.split()) + 1)}
-    ask(["pratique"], tmp_path / "copy", project, _PRATIQUE_COMPLETE="bash_complete", **asked)
+    ask(["pratique"], tmp_path / "copy", _PRATIQUE_COMPLETE="bash_complete", **asked)
     assert sorted(path for path in (tmp_path / "copy").rglob("*") if "ledger" not in path.name) == before
 
 
-def test_an_empty_folder_stays_empty(project: Path, tmp_path: Path) -> None:
+def test_an_empty_folder_stays_empty(tmp_path: Path) -> None:
     """Outside of a project there is nothing to offer, and nothing is made."""
     for typed in ("run", "runs show", "quarantine show"):
-        assert bash(["pratique", *typed.split(), ""], tmp_path, project) in ([], [""])
+        assert bash(["pratique", *typed.split(), ""], tmp_path) in ([], [""])
     assert list(tmp_path.iterdir()) == []
 
 
@@ -172,8 +169,6 @@ def test_completion_loads_nothing_heavy(project: Path, typed: str) -> None:
     )
     asked = {"COMP_WORDS": f"pratique {typed} ", "COMP_CWORD": str(len(typed.split()) + 1)}
     unmeasured = {"COVERAGE_PROCESS_START": "", "COVERAGE_PROCESS_CONFIG": ""}
-    printed = ask(
-        [sys.executable, "-c", code], project, project, _PRATIQUE_COMPLETE="bash_complete", **asked, **unmeasured
-    )
+    printed = ask([sys.executable, "-c", code], project, _PRATIQUE_COMPLETE="bash_complete", **asked, **unmeasured)
     assert len(printed) > 1
     assert printed[-1] == "light"

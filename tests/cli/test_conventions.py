@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
+import forked
 import pytest
 from click.testing import CliRunner, Result
 from receivers import web
@@ -59,12 +60,11 @@ def invoke(*args: str | Path, **env: str) -> Result:
 
 
 def shell(command: str, folder: Path, **env: str) -> subprocess.CompletedProcess[str]:
-    """Run a line of bash in which `pratique` is the program."""
-    function = f'pratique() {{ "{sys.executable}" -m pratique "$@"; }}; {command}'
+    """Run a line of bash."""
     return subprocess.run(
-        ["bash", "-c", function],
+        ["bash", "-c", command],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": SOURCE, **env},
+        env={**os.environ, "PATH": forked.path(), **env},
         capture_output=True,
         text=True,
         timeout=120,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import os
 import shutil
 import subprocess
 import sys
@@ -16,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from servers import free_port
+from servers import free_port, install
 
 ACCOUNT = "devstoreaccount1"
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="  # Azurite's own
@@ -88,12 +87,10 @@ def _install_azurite() -> None:
     """Install Azurite where that can be done; one process of the tests at a time."""
     _TOOLS.mkdir(exist_ok=True)
     quiet = {"capture_output": True, "timeout": 600}
+    if shutil.which("npm") is None:
+        install("npm", "--no-install-recommends")
     with (Path(tempfile.gettempdir()) / "pratique-tests-install.lock").open("a") as turn:
         fcntl.flock(turn, fcntl.LOCK_EX)
-        if shutil.which("npm") is None and os.getuid() == 0 and shutil.which("apt-get"):
-            environ = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-            for words in (["apt-get", "update"], ["apt-get", "install", "-y", "--no-install-recommends", "npm"]):
-                subprocess.run(words, env=environ, check=False, **quiet)
         if shutil.which("npm") and not (_TOOLS / "node_modules" / ".bin" / "azurite-blob").exists():
             subprocess.run(
                 ["npm", "install", "--prefix", str(_TOOLS), "--no-save", "azurite@3.37.0"], check=False, **quiet

@@ -11,6 +11,7 @@ from pathlib import Path
 import boto3
 import cloud_servers
 import fault_proxy
+import forked
 import pytest
 from azure.storage.blob import ContainerClient
 from google.auth.credentials import AnonymousCredentials
@@ -76,6 +77,7 @@ class TestS3(SourceSuite):
                 attempts=lambda: proxy.connections,
                 disturb=proxy.disturb,
                 refuse=refuse,
+                program=[forked.program()],
             )
         client.close()
 
@@ -112,6 +114,7 @@ class TestGoogle(SourceSuite):
                 attempts=lambda: proxy.connections,
                 disturb=proxy.disturb,
                 refuse=lambda: bucket.delete(force=True),
+                program=[forked.program()],
             )
         client.close()
 
@@ -150,6 +153,7 @@ class TestAzure(SourceSuite):
                     attempts=lambda: proxy.connections,
                     disturb=proxy.disturb,
                     refuse=lambda: (tmp_path / ".env").write_text("ACCOUNT_KEY=d3Jvbmcga2V5\n") and None,
+                    program=[forked.program()],
                 )
 
 

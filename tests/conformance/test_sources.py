@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
 
+import forked
 import openpyxl
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -87,7 +88,7 @@ def files(
         (root / name).write_bytes(write(records))
         (root / name).rename(folder / name)
 
-    return SourcePlace(root, {"path": f"in/*.{suffix}"}, put, limits=limits)
+    return SourcePlace(root, {"path": f"in/*.{suffix}"}, put, limits=limits, program=[forked.program()])
 
 
 class TestCSV(SourceSuite):

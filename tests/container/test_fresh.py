@@ -37,7 +37,7 @@ def fresh(docker: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         docker.docker("exec", container, "chown", "--recursive", "0:0", "/checkout")
         yield container
     finally:
-        docker.docker("rm", "--force", container)
+        docker.docker("rm", "--force", "--volumes", container)
 
 
 def make(docker: Engine, container: str, target: str, seconds: float) -> str:

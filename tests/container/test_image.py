@@ -187,7 +187,7 @@ def test_a_stop_in_a_run_is_clean_and_resumed_exactly(docker: Engine, image: str
     state = docker.inspect(name)["State"]
     assert (state["ExitCode"], state["OOMKilled"]) == (7, False), docker.docker("logs", name)
     assert took < 10
-    docker.docker("rm", name)
+    docker.docker("rm", "--volumes", name)
     report = json.loads(docker.ask("run", "--rm", *command, "--json").stdout)
     held = len(range(0, ROWS, 20))
     account = report["sources"][0]["account"]
@@ -197,6 +197,27 @@ def test_a_stop_in_a_run_is_clean_and_resumed_exactly(docker: Engine, image: str
     )
     assert tables(docker, image, volume) == [ROWS - held, ROWS - held]
     print(f"\nstopped in a run after {took:.1f} s")  # noqa: T201 - a figure for people
+
+
+@pytest.mark.parametrize("entrypoint", [(), ("--entrypoint", "run-every")], ids=["pratique", "run-every"])
+def test_a_stop_while_python_is_loaded_is_clean(
+    docker: Engine, image: str, project: Path, volume: str, tmp_path: Path, entrypoint: tuple[str, ...]
+) -> None:
+    """SIGTERM that comes before the program listens, here seconds before it, is not lost: exit code 7, nothing done."""
+    (tmp_path / "sitecustomize.py").write_text("import time\ntime.sleep(4)\n")
+    tmp_path.chmod(0o755)
+    slow = ("--volume", f"{tmp_path}:/slow:ro", "--env", "PYTHONPATH=/slow")
+    words = ("60", "orders") if entrypoint else ("run", "orders")
+    command = (*HARDENED, *mounts(project, volume), *slow, *entrypoint, image, *words)
+    name = docker.docker("run", "--detach", *command).strip()
+    try:
+        time.sleep(1)
+        docker.docker("stop", "--time", "30", name)
+        told = docker.docker("logs", name)
+        assert docker.inspect(name)["State"]["ExitCode"] == 7, told
+        assert "started" not in told
+    finally:
+        docker.docker("rm", "--force", "--volumes", name)
 
 
 def test_a_pause_ends_at_once(docker: Engine, image: str, project: Path, volume: str, tmp_path: Path) -> None:
@@ -212,7 +233,7 @@ def test_a_pause_ends_at_once(docker: Engine, image: str, project: Path, volume:
         assert time.monotonic() - began < 5
         assert docker.inspect(name)["State"]["ExitCode"] in {0, 7}
     finally:
-        docker.docker("rm", "--force", name)
+        docker.docker("rm", "--force", "--volumes", name)
 
 
 def test_a_mistake_ends_a_container_that_stays(docker: Engine, image: str, project: Path, volume: str) -> None:

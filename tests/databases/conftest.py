@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import forked
 import psycopg
 import pymysql
 import pytest
@@ -66,10 +65,7 @@ class Shop:
 
     def command(self, *words: str, code: int = 0) -> str:
         """Run the pipeline by the command line; every byte that is printed, of which none is the password."""
-        done = subprocess.run(
-            [sys.executable, "-m", "pratique", "run", "shop", "--project", str(self.root), *words],
-            capture_output=True, text=True, timeout=120, check=False,
-        )  # fmt: skip
+        done = forked.pratique("run", "shop", "--project", self.root, *words)
         assert done.returncode == code, done.stdout + done.stderr
         assert servers.PASSWORD not in done.stdout + done.stderr
         return done.stdout + done.stderr

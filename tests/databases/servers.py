@@ -65,13 +65,13 @@ class Server:
         return f"{self.scheme}://{user or self.user}@127.0.0.1:{self.port}/{database}"
 
 
-def install(package: str) -> None:
-    """Install a server's package where that can be done; one process of the tests at a time."""
+def install(package: str, *options: str) -> None:
+    """Install a package that tests need where that can be done; one process of the tests at a time."""
     if os.getuid() == 0 and shutil.which("apt-get"):
         quiet = {"env": {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}, "capture_output": True, "timeout": 300}
         with (Path(tempfile.gettempdir()) / "pratique-tests-install.lock").open("a") as turn:
             fcntl.flock(turn, fcntl.LOCK_EX)
-            for words in (["apt-get", "update"], ["apt-get", "install", "-y", package]):
+            for words in (["apt-get", "update"], ["apt-get", "install", "-y", *options, package]):
                 subprocess.run(words, check=False, **quiet)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import fault_proxy
+import forked
 import pytest
 
 from pratique.testing import SourcePlace, SourceSuite
@@ -37,6 +38,7 @@ def _behind(proxy: fault_proxy.FaultProxy, shop, root: Path, asked: dict[str, An
         attempts=lambda: proxy.connections,
         disturb=proxy.disturb,
         refuse=refuse,
+        program=[forked.program()],
     )
 
 
@@ -98,4 +100,5 @@ class TestSQLite(SourceSuite):
                 lambda records: _inserted(shop.execute, records, "?"),
                 connections={"shop": {"url": f"sqlite://{tmp_path}/shop.sqlite"}},
                 limits=("columns_max", "unpacked_bytes_max"),
+                program=[forked.program()],
             )

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 
 import pytest
+
 from conftest import Shop
 
 SCHEMA = "primaryKey: id\nfields: {id: integer, note: {missingValues: []}}\n"

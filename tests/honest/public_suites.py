@@ -1,10 +1,13 @@
 """Test suites that others have published for CSV readers: fetched when they are wanted, never kept here."""
 
 import json
+import shutil
 import subprocess
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
+
+from servers import install
 
 # Package and version of each suite.
 SPECTRUM = "csv-spectrum@2.0.0"
@@ -57,7 +60,9 @@ class NotReachedError(Exception):
 
 
 def fetch(package: str, folder: Path) -> Path:
-    """The folder of an npm package, unpacked; NotReachedError if npm or its registry is not there."""
+    """The folder of an npm package, unpacked; NotReachedError if npm or its registry cannot be had."""
+    if shutil.which("npm") is None:
+        install("npm", "--no-install-recommends")
     try:
         done = subprocess.run(
             ["npm", "pack", package, "--silent"], cwd=folder, capture_output=True, text=True, timeout=120, check=True

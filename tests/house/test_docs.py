@@ -12,13 +12,16 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import forked
 import pytest
+from servers import free_port
 
 from pratique.documents import load_documents
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 BLOCK = re.compile(r"^```(\w*)(?: file=(\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PORT = re.compile(r"127\.0\.0\.1\W{1,3}([0-9]{5})\b")
 LINK = re.compile(r"\[[^\]]+\]\((?!https?:|#)([^)#\s]+)(?:#[^)]*)?\)")
 
 
@@ -32,13 +35,16 @@ class Block:
 
 
 def blocks(page: Path) -> list[Block]:
-    """The code blocks of a page in order."""
-    return [Block(*found) for found in BLOCK.findall(page.read_text(encoding="utf-8"))]
+    """The code blocks of a page in order; a port that a page names is one that is free now."""
+    text = page.read_text(encoding="utf-8")
+    for port in set(PORT.findall(text)):
+        text = text.replace(port, str(free_port()))
+    return [Block(*found) for found in BLOCK.findall(text)]
 
 
 def run(command: list[str], folder: Path, text: str = "") -> str:
     """What a command prints to both streams; the exit code is part of it."""
-    path = f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
+    path = f"{Path(forked.program()).parent}:{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
     environment = {"PATH": path, "HOME": str(folder), "LC_ALL": "C.UTF-8", "COLUMNS": "120"}
     environment["PYTHONPATH"] = str(ROOT / "src")  # the pages are true of this tree, whatever is installed
     done = subprocess.run(

@@ -22,7 +22,8 @@ WHOLE = {"format", "lint", "types", "contract", "test", "docs", "security", "con
 def called(name: str) -> set[str]:
     """The targets that a file calls."""
     text = (ROOT / name).read_text(encoding="utf-8")
-    return {target for line in re.findall(r"\bmake ([a-z -]+?)\s*[\"#,}\n]", text) for target in line.split()}
+    lines = re.findall(r"\bmake ((?:--\S+ )*)([a-z -]+?)\s*[\"#,}\n]", text)
+    return {target for _, line in lines for target in line.split()}
 
 
 @pytest.mark.parametrize("name", CALLERS)

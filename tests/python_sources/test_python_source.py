@@ -11,6 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import duckdb
+import forked
 import pytest
 
 from pratique.testing import SourcePlace, SourceSuite
@@ -100,6 +101,7 @@ def place_of(root: Path, program: str, name: str, **words: object) -> SourcePlac
         attempts=attempts,
         disturb=lambda times: (there / "broken").write_text(str(times)) and None,
         refuse=(there / "refused").touch,
+        program=[forked.program()],
     )
 
 
@@ -136,9 +138,7 @@ def project(tmp_path: Path):
 
     def run(program: str, *words: str) -> tuple[int, str, str]:
         (tmp_path / "sources" / "shop.py").write_text(program)
-        command = [sys.executable, "-m", "pratique", *(words or ("run", "shop")), "--project", "."]
-        environ = {**os.environ, "COLUMNS": "200"}
-        done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
+        done = forked.pratique(*(words or ("run", "shop")), "--project", ".", cwd=tmp_path, env={"COLUMNS": "200"})
         assert "Traceback" not in done.stdout + done.stderr
         return done.returncode, done.stdout, done.stderr
 
@@ -165,8 +165,7 @@ def test_what_a_program_raises_is_told_with_its_line_and_kept_in_the_log(project
     log = (project.root / "logs" / "pipeline.log").read_text()
     assert 'sources/shop.py", line 6, in orders' in log
     assert 'sources/shop.py", line 2, in inner' in log
-    command = [sys.executable, "-m", "pratique", "--debug", "probe", "--project", str(project.root)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = forked.pratique("--debug", "probe", "--project", project.root)
     assert done.returncode == 3
     assert 'sources/shop.py", line 2, in inner' in done.stderr
 
@@ -279,8 +278,9 @@ def test_a_package_gives_a_source_by_its_entry_point(project, tmp_path_factory, 
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(site), *filter(None, [os.environ.get("PYTHONPATH")])]))
     pipeline = project.root / "pipelines" / "shop.yaml"
     pipeline.write_text(pipeline.read_text().replace("'sources/shop.py:orders'", "shop"))
-    code, out, err = project("")
-    assert code == 0, out + err
+    command = [sys.executable, "-m", "pratique", "run", "shop", "--project", project.root]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
     assert rows(project.root)[0][:2] == (1, "a")
 
 
@@ -330,8 +330,7 @@ def test_a_folder_of_parquet_that_another_loader_writes_is_a_source(tmp_path: Pa
                 f"COPY (SELECT {run} * 10 + range AS id, 'n' AS note, 2025 + range % 2 AS year FROM range(4)) TO "
                 f"'{tmp_path}/out' (FORMAT parquet, PARTITION_BY (year), APPEND, FILENAME_PATTERN 'part_{{uuid}}')"
             )
-        command = [sys.executable, "-m", "pratique", "run", "shop", "--project", str(tmp_path)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = forked.pratique("run", "shop", "--project", tmp_path)
         assert done.returncode == 0, done.stdout + done.stderr
         with duckdb.connect(str(tmp_path / "lake.duckdb"), read_only=True) as lake:
             assert lake.execute("SELECT count(*), count(DISTINCT id), min(year) FROM orders").fetchone() == (

@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import duckdb
+import forked
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -47,8 +48,7 @@ def project(tmp_path: Path) -> Path:
 
 def run(project: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """Run the command line."""
-    command = [sys.executable, "-m", "pratique", *words, "--project", str(project)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return forked.pratique(*words, "--project", project)
 
 
 def test_each_broken_record_costs_itself(project: Path) -> None:

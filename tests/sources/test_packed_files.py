@@ -14,6 +14,7 @@ import zlib
 from pathlib import Path
 
 import duckdb
+import forked
 import pytest
 from backports import zstd
 from hypothesis import given, settings
@@ -64,8 +65,7 @@ def root(tmp_path: Path) -> Path:
 
 def run(root: Path, *, exit_code: int = 0) -> dict:
     """`pratique run` as a process: its report."""
-    command = [sys.executable, "-m", "pratique", "run", "orders", "--env", "dev", "--json", "--project", str(root)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = forked.pratique("run", "orders", "--env", "dev", "--json", "--project", root)
     assert done.returncode == exit_code, done.stderr + done.stdout
     assert "Traceback" not in done.stderr
     return json.loads(done.stdout)["sources"][0]
@@ -111,10 +111,7 @@ def test_a_packed_file_is_loaded_and_its_bad_records_are_held_with_their_text(ro
     report = run(root)
     assert report["account"]["loaded"] == 3000
     assert loaded(root) == [(number, number % 7) for number in range(1, 3001)]
-    shown = subprocess.run(
-        [sys.executable, "-m", "pratique", "quarantine", "export", "--format", "jsonl", "--project", str(root)],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
+    shown = forked.pratique("quarantine", "export", "--format", "jsonl", "--project", root)
     held = json.loads(shown.stdout.splitlines()[0])
     assert (held["raw"], held["line"], held["file"]) == ("3001,many", 3002, "in/orders.packed")
     with duckdb.connect(str(root / "out.duckdb"), read_only=True) as connection:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -17,10 +18,11 @@ from pratique.cli.state import ledger_of
 from pratique.cli.text import coloured, columns, hanging, left, shown
 from pratique.cli.version import own_version
 from pratique.errors import ConfigurationError
+from pratique.events import RunStarted
 from pratique.ingestion import replayed
 from pratique.ledger import Ledger
 from pratique.model import RunReport
-from pratique.monitoring import PipelineMonitor
+from pratique.monitoring import MetricsCollector, PipelineMonitor
 from pratique.monitoring.health import HEALTH_JSON, Health, worst
 from pratique.project import Project
 
@@ -54,6 +56,7 @@ def health(
 ) -> None:
     """Say whether the latest run of each pipeline is healthy, and what to do if not.
 
+    It is the one that ended last; one that is at work counts by how long it takes.
     With --json it is a document of media type application/health+json.
     """
     console = Console.choose(color)
@@ -65,10 +68,11 @@ def health(
         raise ConfigurationError(f'there is no pipeline "{name}"', hint=f"known pipelines: {known}")
     began = time.monotonic()
     with ledger_of(root, environment) as ledger:
-        latest = _latest(ledger, names)
+        seen = [found for name in names if (found := _latest(ledger, name))]
     took = time.monotonic() - began
-    checked = {report.pipeline: PipelineMonitor(config, replayed([report])).check_health() for report in latest}
+    checked = {found.told.pipeline: PipelineMonitor(config, found.measured()).check_health() for found in seen}
     status = worst([document["status"] for document in checked.values()])
+    latest = [found.told for found in seen]
     if as_json:
         console.out(to_json(_document(status, latest, checked, took)))
     elif not latest:
@@ -78,13 +82,36 @@ def health(
     raise click.exceptions.Exit(1 if status == "unhealthy" or (strict and status == "degraded") else 0)
 
 
-def _latest(ledger: Ledger, pipelines: Sequence[str]) -> list[RunReport]:
-    """The latest run of each pipeline that ended."""
-    ended = (
-        next((report for report in ledger.runs(name, _RUNS_LOOKED_AT) if report.outcome != "running"), None)
-        for name in pipelines
-    )
-    return [report for report in ended if report]
+@dataclass(frozen=True)
+class _Latest:
+    """The latest run of a pipeline that ended, and the one that is at work; one of them is there."""
+
+    ended: RunReport | None
+    at_work: RunReport | None
+
+    @property
+    def told(self) -> RunReport:
+        """The run that people are told of."""
+        found = self.ended or self.at_work
+        assert found is not None  # noqa: S101 - one of them is there
+        return found
+
+    def measured(self) -> MetricsCollector:
+        """What the run that ended measured, and since when the other is at work."""
+        metrics = replayed([self.ended] if self.ended else [])
+        if run := self.at_work:
+            started = RunStarted(
+                pipeline=run.pipeline, run_id=run.run_id, environment=run.environment, started_at=run.started_at
+            )
+            metrics.observe(started)
+        return metrics
+
+
+def _latest(ledger: Ledger, pipeline: str) -> _Latest | None:
+    runs = ledger.runs(pipeline, _RUNS_LOOKED_AT)
+    ended = next((report for report in runs if report.outcome != "running"), None)
+    at_work = next((report for report in runs if report.outcome == "running"), None)
+    return _Latest(ended, at_work) if runs else None
 
 
 def _tell(console: Console, latest: Sequence[RunReport], checked: Mapping[str, Mapping[str, Any]]) -> None:

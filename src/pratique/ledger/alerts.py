@@ -52,7 +52,7 @@ class SqliteAlerts:
             connection.executemany(
                 "INSERT OR IGNORE INTO alert_messages"
                 " (message_id, environment, channel, alert_id, event, created_at, due_at)"
-                " VALUES (?, ?, ?, ?, ?, ?6, ?6)",
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
                 [
                     (
                         item.message_id,
@@ -60,6 +60,7 @@ class SqliteAlerts:
                         item.channel,
                         item.alert_id,
                         json.dumps(item.event),
+                        item.event["time"],
                         item.event["time"],
                     )
                     for item in judged.messages
@@ -99,11 +100,11 @@ class SqliteAlerts:
         with self._ledger.transaction() as connection:
             row = connection.execute(  # of one alert, what came first is told first
                 "SELECT message_id, alert_id, event, due_at, claimed_until FROM alert_messages AS one"
-                " WHERE environment = ?1 AND channel = ?2 AND delivered_at = ''"
-                " AND NOT EXISTS (SELECT * FROM alert_messages AS other WHERE other.environment = ?1"
-                " AND other.channel = ?2 AND other.delivered_at = '' AND other.alert_id = one.alert_id"
-                " AND other.number < one.number) ORDER BY claimed_until > ?3 DESC, due_at, number LIMIT 1",
-                (environment, channel, now),
+                " WHERE environment = :environment AND channel = :channel AND delivered_at = ''"
+                " AND NOT EXISTS (SELECT * FROM alert_messages AS other WHERE other.environment = one.environment"
+                " AND other.channel = one.channel AND other.delivered_at = '' AND other.alert_id = one.alert_id"
+                " AND other.number < one.number) ORDER BY claimed_until > :now DESC, due_at, number LIMIT 1",
+                {"environment": environment, "channel": channel, "now": now},
             ).fetchone()
             if row is None or row[3] > now or row[4] > now:
                 return None
@@ -141,12 +142,12 @@ class SqliteAlerts:
             ).fetchone()
             pause = min(_PAUSE_SECONDS * 2.0 ** min(tries - 1, 10), _PAUSE_SECONDS_MAX)
             connection.execute(  # the channel pauses; of what waits, the message that was refused comes last
-                "UPDATE alert_messages SET due_at = CASE WHEN message_id = ?3 THEN ?2 ELSE max(due_at, ?1) END"
-                " WHERE environment = ?4 AND channel = ?5 AND delivered_at = ''",
+                "UPDATE alert_messages SET due_at = CASE WHEN message_id = ? THEN ? ELSE max(due_at, ?) END"
+                " WHERE environment = ? AND channel = ? AND delivered_at = ''",
                 (
-                    later(now, pause),
-                    later(now, pause + 0.001),
                     message.message_id,
+                    later(now, pause + 0.001),
+                    later(now, pause),
                     message.environment,
                     message.channel,
                 ),
@@ -157,8 +158,8 @@ class SqliteAlerts:
         with self._ledger.transaction() as connection:
             rows = connection.execute(
                 "SELECT channel, count(*), min(created_at), sum(attempts), max(error) FROM alert_messages"
-                " WHERE delivered_at = '' AND (?1 IS NULL OR environment = ?1) GROUP BY channel ORDER BY channel",
-                (environment,),
+                " WHERE delivered_at = '' AND (? IS NULL OR environment = ?) GROUP BY channel ORDER BY channel",
+                (environment, environment),
             ).fetchall()
         return [Waiting(*row) for row in rows]
 
@@ -189,9 +190,9 @@ def _alert(text: str) -> Alert:
 def _alerts(connection: sqlite3.Connection, environment: str | None, since: str) -> tuple[Alert, ...]:
     """Those that are open, and those that ended since then; the oldest first."""
     found = connection.execute(
-        "SELECT alert FROM alerts WHERE (?1 IS NULL OR environment = ?1)"
-        " AND (resolved_at = '' OR (?2 <> '' AND resolved_at >= ?2)) ORDER BY began_at, alert_id",
-        (environment, since),
+        "SELECT alert FROM alerts WHERE (:environment IS NULL OR environment = :environment)"
+        " AND (resolved_at = '' OR (:since <> '' AND resolved_at >= :since)) ORDER BY began_at, alert_id",
+        {"environment": environment, "since": since},
     )
     return tuple(_alert(text) for (text,) in found)
 

@@ -30,8 +30,8 @@ def measure(connection: sqlite3.Connection, report: RunReport, samples: Iterable
         return
     for sample in samples:
         connection.execute(
-            "INSERT INTO metric_totals VALUES (?1, ?2, ?3, ?4)"
-            " ON CONFLICT DO UPDATE SET value = excluded.value + CASE WHEN ?5 THEN value ELSE 0 END",
+            "INSERT INTO metric_totals VALUES (?, ?, ?, ?)"
+            " ON CONFLICT DO UPDATE SET value = excluded.value + CASE WHEN ? THEN value ELSE 0 END",
             (sample.name, json.dumps(sample.attributes), sample.part, sample.value, sample.adds),
         )
     _insert(connection, _points(report))
@@ -137,9 +137,9 @@ def points(connection: sqlite3.Connection, pipeline: str | None, since: str) -> 
     return list(
         _found(
             connection.execute(
-                f"SELECT {_COLUMNS} FROM metric_points WHERE at >= ?1 AND (?2 IS NULL OR pipeline = ?2)"
-                " ORDER BY at, pipeline, source",
-                (since, pipeline),
+                f"SELECT {_COLUMNS} FROM metric_points WHERE at >= :since"
+                " AND (:pipeline IS NULL OR pipeline = :pipeline) ORDER BY at, pipeline, source",
+                {"since": since, "pipeline": pipeline},
             )
         )
     )

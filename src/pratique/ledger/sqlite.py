@@ -121,9 +121,9 @@ class SqliteLedger:
     def loads(self, pipeline: str | None = None, run_id: str | None = None, since: str = "") -> list[Marker]:
         """See `Ledger.loads`."""
         rows = self._read(
-            "SELECT marker FROM loads WHERE (?1 IS NULL OR pipeline = ?1) AND (?2 IS NULL OR run_id = ?2)"
-            " AND committed_at >= ?3 ORDER BY committed_at, sequence, rowid",
-            (pipeline, run_id, since),
+            "SELECT marker FROM loads WHERE (:pipeline IS NULL OR pipeline = :pipeline)"
+            " AND (:run IS NULL OR run_id = :run) AND committed_at >= :since ORDER BY committed_at, sequence, rowid",
+            {"pipeline": pipeline, "run": run_id, "since": since},
         )
         return [Marker.from_json(text) for (text,) in rows]
 
@@ -216,7 +216,7 @@ class SqliteLedger:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
 
-    def _read(self, sql: str, values: tuple[str | int | None, ...]) -> list[tuple[str, ...]]:
+    def _read(self, sql: str, values: tuple[str | int | None, ...] | dict[str, str | None]) -> list[tuple[str, ...]]:
         with self._turn, self._explained():
             return self._connection.execute(sql, values).fetchall()
 
@@ -271,9 +271,9 @@ class SqliteRun:
         """See `RunHandle.attempt`. Counts on from the markers too, so that a rebuilt ledger repeats no number."""
         with self._ledger.transaction(keep=self._keep) as connection:
             (number,) = connection.execute(
-                "SELECT 1 + coalesce(max(attempt), 0) FROM (SELECT attempt FROM attempts WHERE load_id = ?1"
-                " UNION ALL SELECT attempt FROM loads WHERE load_id = ?1)",
-                (load_id,),
+                "SELECT 1 + coalesce(max(attempt), 0) FROM (SELECT attempt FROM attempts WHERE load_id = ?"
+                " UNION ALL SELECT attempt FROM loads WHERE load_id = ?)",
+                (load_id, load_id),
             ).fetchone()
             connection.execute("INSERT INTO attempts VALUES (?, ?, ?, ?)", (load_id, number, self.run_id, source))
         return int(number)

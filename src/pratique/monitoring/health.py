@@ -68,6 +68,13 @@ _WATCHED: Final = (
         "look at which source is slow: pratique metrics, and at what it waits for",
     ),
     _Watched(
+        "running_seconds",
+        ("pipeline", "running_seconds"),
+        False,
+        "the run is at work for {value:g} s and has no end",
+        "see in its log what it waits for; SIGTERM ends it, and the same command goes on from there",
+    ),
+    _Watched(
         "errors",
         ("errors", "total"),
         False,

@@ -210,7 +210,8 @@ class MetricsCollector:
         """What people ask for: `pipeline`, `runs`, `records`, `ingestion`, `validation`, `quality`, `errors`.
 
         Durations are seconds. `records.processed` are those read (or judged, if that is more by hand) and those lost
-        with failed ingestions; `failed` are the lost and the invalid ones. Rates are None where nothing was measured.
+        with failed ingestions; `failed` are the lost and the invalid ones. Rates are None where nothing was measured,
+        and `pipeline.running_seconds` is None but while a run is at work.
         """
         with self._turn:
             return {
@@ -220,6 +221,7 @@ class MetricsCollector:
                     "started_at": self._began or None,
                     "ended_at": self._ended or None,
                     "duration_seconds": self._seconds,
+                    "running_seconds": _seconds_since(self._began) if self._status == "running" else None,
                 },
                 "runs": self._runs(),
                 "records": self._records(),
@@ -346,6 +348,10 @@ def _percent(part: int, whole: int) -> float | None:
     if not whole:
         return None
     return 100.0 if part == whole else min(round(100 * part / whole, 2), 99.99)
+
+
+def _seconds_since(began: str) -> float:
+    return round((datetime.now(UTC) - datetime.fromisoformat(began)).total_seconds(), 1)
 
 
 def _now() -> str:

@@ -14,6 +14,7 @@ def _thresholds(status: str) -> dict[str, str]:
         "ingestion_success_rate_percent": "less of the ingestions of sources that succeeded",
         "quality_score": "a mean score of the sources below it",
         "ingestion_p95_seconds": "so long a time, or a longer one, that one source in twenty exceeds",
+        "running_seconds": "a run that is at work for so long, or longer, without an end,",
         "errors": "so many errors, or more,",
         "critical_errors": "so many critical errors, or more,",
     }

@@ -66,6 +66,7 @@ class DegradedSpec(Spec):
     success_rate_percent: float | None = 95
     quality_score: float | None = 90
     ingestion_p95_seconds: float | None = None
+    running_seconds: float | None = None
     errors: float | None = 1
     critical_errors: float | None = None
 
@@ -78,6 +79,7 @@ class UnhealthySpec(Spec):
     success_rate_percent: float | None = 90
     quality_score: float | None = 70
     ingestion_p95_seconds: float | None = None
+    running_seconds: float | None = 21_600
     errors: float | None = None
     critical_errors: float | None = 1
 

@@ -43,7 +43,7 @@ class SourcePlace:
 
     The project is written into `root`. `connections` may refer to `secrets`, variables that are set for it. A source
     that asks a server also says how often it asked (`attempts`), lets its next requests fail as things do that pass
-    (`disturb(times)`, 0 for none) and lets them be refused from now on (`refuse()`).
+    (`disturb(times)`, 0 for none) and lets them be refused from now on (`refuse()`). `program` starts `pratique`.
     """
 
     root: Path
@@ -55,6 +55,7 @@ class SourcePlace:
     attempts: Callable[[], int] | None = None
     disturb: Callable[[int], None] | None = None
     refuse: Callable[[], None] | None = None
+    program: Sequence[str] = (sys.executable, "-m", "pratique")
 
     def __post_init__(self) -> None:
         fields = {name: str(kind) for name, kind in FIELDS.items()}
@@ -87,7 +88,7 @@ class SourcePlace:
     def command(self, *words: str, failpoint: str = "") -> subprocess.CompletedProcess[bytes]:
         """Run `pratique` on the project as a process of its own, killed at `failpoint`."""
         environ = {**os.environ, "PRATIQUE_FAILPOINT": failpoint, "NO_COLOR": "1"}
-        command = [sys.executable, "-m", "pratique", *words, "--project", str(self.root)]
+        command = [*self.program, *words, "--project", str(self.root)]
         return subprocess.run(command, env=environ, capture_output=True, timeout=_TIMEOUT_SECONDS, check=False)  # noqa: S603 - our own words
 
     def loaded(self) -> list[Record]:

@@ -124,9 +124,9 @@ class SQLiteSnapshot:
         """Only values of the cursor's one type have a place in its order."""
         name = identifier(column.name)
         newest, missing = self._connection.execute(
-            f"SELECT max(CASE WHEN typeof({name}) = ?1 THEN {name} END), count(*) FILTER (WHERE typeof({name}) <> ?1) "
+            f"SELECT max(CASE WHEN typeof({name}) = ? THEN {name} END), count(*) FILTER (WHERE typeof({name}) <> ?) "
             f"FROM {self._rows}",
-            (column.type,),
+            (column.type, column.type),
         ).fetchone()
         text = None if newest is None else _text(newest, column.name)
         behind = text is not None and last is not None and _value(column, text) < _value(column, last)
