@@ -59,7 +59,7 @@ format: setup ## formatting, checked
 	$(BIN)/ruff format --check $(PYTHON_FILES)
 
 lint: setup ## every rule of ruff but those that pyproject.toml argues away
-	$(BIN)/ruff check $(PYTHON_FILES)
+	$(BIN)/ruff check --no-cache $(PYTHON_FILES)
 
 types: setup ## mypy --strict
 	$(BIN)/mypy

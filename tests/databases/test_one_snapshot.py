@@ -12,6 +12,7 @@ import psycopg
 import pymysql
 import pytest
 import servers
+
 from conftest import Shop
 
 TOGETHER = "together: {snapshot: one}\n"
