@@ -111,6 +111,14 @@ def test_bytes_that_are_not_utf_8_come_back_exactly(shop) -> None:
     assert ",".join(read["values"].values()).encode("utf-8", "surrogateescape") == content
 
 
+def test_half_a_character_comes_back_exactly() -> None:
+    """A lone surrogate that stands for no byte, as JSON can hold one, is in the bytes as UTF-8 would write it."""
+    raw = RawRecord(1, None, '"\ud800"', {"a": "\ud800"})
+    read = json.loads(to_line(quarantine_record(raw, (), number=1, file="f", shared={"load_id": "x"})))
+    assert base64.b64decode(read["raw_base64"]) == b'"\xed\xa0\x80"'
+    assert read["values"] == {"a": "\ud800"}
+
+
 def test_readable_text_stands_readable_in_the_line() -> None:
     """Umlauts are not escaped, so that grep finds them."""
     assert to_line({"raw": "Müller 😀"}) == '{"raw":"Müller 😀"}\n'.encode()
