@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pratique.documents import KeyPath, folder_of, load_document, read_scalar, shown_path
 from pratique.mistakes import Mistake, Mistakes, refuse
-from pratique.secrets import remembered, resolve_secrets, reveal
+from pratique.secrets import Secret, remembered, resolve_secrets, reveal
 
 if TYPE_CHECKING:
     from pratique.specs.base import Where
@@ -275,6 +275,18 @@ class _Layers:
             self.places[inner] = where(inner)
             for index in range(len(value) if isinstance(value, list) else 0):
                 self.places[*inner, index] = where((*inner, index))
+
+
+def write_dotenv(root: Path, name: str, value: Secret) -> None:
+    """Write the file `.env` of a project, which its owner alone can read, with this variable in it.
+
+    FileExistsError if there is one.
+    """
+    handle = os.open(root / ".env", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        text = value.reveal()
+        mark = "'" if '"' in text else '"'
+        file.write(f"{name}={mark}{text}{mark}\n")
 
 
 def _read_dotenv(path: Path, found: Mistakes) -> dict[str, tuple[str, str]]:

@@ -12,11 +12,11 @@ import click
 from pratique.cli.console import Console, folder_options, json_option, to_json
 from pratique.cli.run import run_named
 from pratique.cli.text import coloured, hanging, shown, table
-from pratique.config_manager import ConfigManager, config_files
+from pratique.config_manager import ConfigManager, config_files, write_dotenv
 from pratique.documents import shown_path
 from pratique.errors import ConfigurationError
 from pratique.inference.columns import Answers, Column, Question
-from pratique.inference.databases import is_database, keep, place_of
+from pratique.inference.databases import is_database, place_of
 from pratique.inference.download import DOWNLOAD_BYTES_MAX, download, file_of, is_url
 from pratique.inference.example import PIPELINE, example_texts
 from pratique.inference.profile import KINDS
@@ -103,7 +103,7 @@ def command(
         place, proposal = None, propose(root, path, name, answers)
     write(root, proposal.texts, force=force)
     if place is not None and place.variable is not None:
-        keep(root, *place.variable)
+        write_dotenv(root, *place.variable)
         console.err("the password stands in .env, which only you can read: keep it out of version control")
     if as_json:
         console.out(to_json(_as_json(proposal)))

@@ -17,7 +17,7 @@ from pratique.inference.names import distinct, file_name
 from pratique.inference.profile import Read
 from pratique.model import Position
 from pratique.schema import Dialect, Field, FieldType, Schema
-from pratique.secrets import Secret, remembered, reveal
+from pratique.secrets import Secret, remembered
 from pratique.sources import ReadLimits
 from pratique.sources.database.base import KnownTable, SourceColumn, no_table
 from pratique.sources.database.source import DatabaseSource, land_together, open_database
@@ -90,7 +90,7 @@ def place_of(target: str, root: Path, config: ConfigManager) -> Place:
     url, password = (target, "") if found is None else (target.replace(found[0], f"{found[1]}@", 1), found[2])
     for name in config.settings.connections:
         known = config.connection(name, "pratique init")
-        if str(reveal(known.get("url", ""))) == url:
+        if str(known.get("url", "")) == url:
             return Place(_server(name, known, root), name, {"url": url}, known=True)
     name = _name(url)
     words, variable = {"url": url}, None
@@ -106,14 +106,6 @@ def place_of(target: str, root: Path, config: ConfigManager) -> Place:
             )
     resolved = {"url": url, "password": variable[1]} if variable else config.resolved(words, lambda _: "the address")
     return Place(_server(name, resolved, root), name, words, known=False, variable=variable)
-
-
-def keep(root: Path, name: str, value: Secret) -> None:
-    """Write `.env`, which its owner alone can read, with this variable. FileExistsError if there is one."""
-    handle = os.open(root / ".env", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        mark = "'" if '"' in value.reveal() else '"'
-        file.write(f"{name}={mark}{value.reveal()}{mark}\n")
 
 
 def _name(url: str) -> str:
