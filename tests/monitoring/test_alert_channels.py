@@ -71,10 +71,10 @@ def test_a_name_and_a_password_in_an_address_are_a_login(hook: Web) -> None:
 
 def test_a_server_that_never_answers_is_given_up(hook: Web) -> None:
     """After the time that it is given."""
-    hook.pause = 60
+    hook.pause = 5
     began = time.monotonic()
     assert "timed out" in refusal(f"{hook.url}/in", seconds=0.3)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 3
 
 
 def test_an_answer_that_is_no_http_is_a_refusal() -> None:

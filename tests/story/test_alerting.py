@@ -210,11 +210,11 @@ def test_a_heartbeat_that_fails_is_said(tmp_path: Path) -> None:
 def test_a_delivery_ends_in_its_time(tmp_path: Path, hook: Web) -> None:
     """A channel that never answers is given up when the time is over; the message waits."""
     rig = rigged(tmp_path, f"alerts: {{channels: {{ops: {{url: {hook.url}}}}}}}\n", "expect: {success_within: 1h}\n")
-    hook.pause = 60
+    hook.pause = 5
     deliver_alerts(Project(rig.root, "dev"))
     began = time.monotonic()
     done = deliver_alerts(Project(rig.root, "dev"), clock=lambda: datetime.now(UTC) + timedelta(hours=2), seconds=0.3)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 3
     assert done.refused.keys() == {"ops"}
     assert [(item.channel, item.messages, item.attempts) for item in done.waiting] == [("ops", 1, 1)]
     assert isinstance(done.waiting[0], Waiting)
