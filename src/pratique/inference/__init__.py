@@ -1,1 +1,1 @@
-"""A first schema out of files or a database: what every record of them fits, and what the evidence is. Nothing is made up."""
+"""A first schema out of files or a database: what every record fits, and what the evidence is. Nothing is made up."""
