@@ -275,7 +275,10 @@ class Client:
     def _socket(self, found: Any) -> socket.socket:
         """A socket for this address, which is the one that it connects to: so every address is looked at here."""
         family, kind, protocol, _, address = found
-        self._check_address(address[0])
+        try:
+            self._check_address(address[0])
+        except SourceError as error:
+            raise _RefusedAddressError(error) from error
         return socket.socket(family=family, type=kind, proto=protocol)
 
     def _check_address(self, text: str) -> None:
@@ -319,8 +322,18 @@ class Client:
         except ValueError as error:  # what the library makes of a URL or a header that is none
             raise SourceError(f"{shown(url)} cannot be asked, or answers no HTTP", hint="correct the path") from error
         except (aiohttp.ClientError, OSError) as error:
+            if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, _RefusedAddressError):
+                raise error.os_error.refusal from error
             told = f"{shown(url)} cannot be reached, or broke off: {_reason(error)}"
             raise SourceUnreachableError(told, hint=_LATER) from error
+
+
+class _RefusedAddressError(OSError):
+    """An address that is not connected to. Upstream: of a name with several, only an OSError comes out."""
+
+    def __init__(self, refusal: SourceError) -> None:
+        super().__init__("refused")  # the same for all of them, or the library makes a new error out of their texts
+        self.refusal = refusal
 
 
 class _UnauthorizedError(SourceError):
