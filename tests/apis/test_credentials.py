@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import socket
 import ssl
 import subprocess
 from collections.abc import Callable
@@ -75,6 +76,21 @@ def test_private_addresses_are_refused_unless_allowed(crm: Crm, host: str) -> No
     if host in {"127.0.0.1", "localhost", "[::ffff:127.0.0.1]"}:
         crm.write(f"http://{host}:{server.port}", PAGES, connection="allowed_networks: [127.0.0.0/8, '::1/128']")
         crm.run()
+
+
+def test_a_name_with_several_private_addresses_is_refused_too(crm: Crm, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same of a name for which a resolver, here one of two answers, gives more than one address."""
+    server = crm.serve(page_of)
+
+    def two(_: object, port: int, *__: object, **___: object) -> list[tuple[object, ...]]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (f"127.0.0.{last}", port)) for last in (1, 2)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", two)
+    crm.write(f"http://two.example:{server.port}", PAGES, connection="timeout_seconds: 5")
+    assert "is an address of this machine or of a private network" in crm.problem()["message"]
+    assert server.requests == []
+    crm.write(f"http://two.example:{server.port}", PAGES, connection="allowed_networks: [127.0.0.0/8]")
+    crm.run()
 
 
 def test_redirects_within_the_origin_are_followed_and_counted(crm: Crm) -> None:
