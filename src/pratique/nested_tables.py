@@ -89,12 +89,14 @@ def records_of(name: str, spec: SourceSpec, path: str, document: Document) -> tu
 
 
 def documents_schema(schema: Schema, inside: tuple[NestedTable, ...]) -> Schema:
-    """The schema of documents that hold the records of these tables, and what is sensitive in those."""
+    """The schema of documents that hold the records of these tables, and what is sensitive in, or taken by, those."""
     from pratique.schema.rules import sensitive  # noqa: PLC0415 - the SQL parser
 
     fields = [one.schema.field(name) for one in inside for name in sensitive(one.schema)]
     hidden = frozenset(name for field in fields for name in (field.name, *field.headers))
-    return replace(schema, nested=tuple(dict.fromkeys(one.nest.keys for one in inside)), hidden=hidden)
+    keys = tuple(dict.fromkeys(one.nest.keys for one in inside))
+    captured = frozenset(field.capture for one in inside for field in one.schema.fields if field.capture is not None)
+    return replace(schema, nested=keys, hidden=hidden, nested_captures=captured)
 
 
 def nested_tables(

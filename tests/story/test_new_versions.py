@@ -30,7 +30,8 @@ class Folder:
 
     def words(self, words: str = "") -> None:
         """Write the pipeline with these words of the source."""
-        source = f"path: 'in/*.csv', schema: s, quarantine: {{max_share: 0.3}}, {words}"
+        path = "" if "path:" in words else "path: 'in/*.csv', "
+        source = f"{path}schema: s, quarantine: {{max_share: 0.3}}, {words}"
         text = f"sources: {{s: {{{source}}}}}\ndestination: {{connection: target}}\n"
         (self.root / "pipelines" / "p.yaml").write_text(text)
 
@@ -82,6 +83,23 @@ def test_a_file_that_returns_to_its_first_content_brings_it_back(folder, words):
         project.put("a", records)
         assert project.run().account.loaded == 2
         assert project.rows() == records
+    assert project.run().outcome == "unchanged"
+
+
+@pytest.mark.parametrize("write", ["append", "merge", "replace"])
+def test_two_partners_that_send_the_same_bytes_are_both_loaded(folder, write):
+    """What a schema takes from the path makes a record what it is: only a copy that it cannot tell apart is skipped."""
+    project = folder("schema: s\nprimaryKey: [id, v]\nfields: {id: integer, v: {from: path.partner}}\nextraFields: drop\n")
+    project.words(f"path: 'in/{{partner}}_{{day}}.csv', write: {write}")
+    project.put("acme_1", "1,x")
+    project.put("globex_1", "1,x")
+    assert project.run().account.loaded == 2
+    assert project.rows() == "1,acme 1,globex"
+    project.put("initech_1", "1,x")
+    project.put("acme_2", "1,x")
+    source = project.run()
+    assert project.rows() == "1,acme 1,globex 1,initech"
+    assert "in/acme_2.csv" in source.files_known
     assert project.run().outcome == "unchanged"
 
 

@@ -151,6 +151,7 @@ class Schema:
     references: tuple[Reference, ...] = ()
     nested: tuple[tuple[str, ...], ...] = ()  # where in its JSON records arrays stand that other tables take
     hidden: frozenset[str] = frozenset()  # what is sensitive in those arrays
+    nested_captures: frozenset[str] = frozenset()  # the parts of the path that those tables take
     description: str = ""
     path: str = ""
     document: Document | None = field(default=None, repr=False, compare=False)  # where it was read from, for places

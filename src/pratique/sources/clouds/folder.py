@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -49,6 +49,10 @@ class CloudFolder:
             hint = self._limits.retries.of(self._near)
             raise SourceError(f"there is no file {self._pattern.text!r} in {self.shown}", hint=hint)
         return found
+
+    def captures(self, name: str) -> Mapping[str, str]:
+        """What an object's path says, by its name."""
+        return self._pattern.captures(name)
 
     def _list(self) -> list[Candidate]:
         self._objects.clear()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Protocol
@@ -20,6 +20,10 @@ class Folder(Protocol):
 
     def files(self) -> list[Candidate]:
         """Every file that is there now, by name ascending. SourceError if a single one is not there."""
+        ...
+
+    def captures(self, name: str) -> Mapping[str, str]:
+        """What a file's path says, by its name; nothing if the pattern does not name it."""
         ...
 
     def bringing(self, wanted: Sequence[Candidate]) -> AbstractContextManager[object]:
@@ -52,6 +56,10 @@ class LocalFolder:
     def files(self) -> list[Candidate]:
         """Every file that is there now."""
         return self._pattern.files()
+
+    def captures(self, name: str) -> Mapping[str, str]:
+        """What its path says."""
+        return self._pattern.captures(name)
 
     def bringing(self, wanted: Sequence[Candidate]) -> AbstractContextManager[object]:
         """They are here."""

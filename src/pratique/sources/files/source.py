@@ -6,7 +6,7 @@ import contextlib
 import difflib
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -37,6 +37,8 @@ from pratique.sources.files.survey import (
     open_inside,
 )
 from pratique.sources.files.unpack import unpacked
+
+_Content = tuple[str, ...]  # a hash, and parts of a path
 
 FORMATS: tuple[str, ...] = ("csv", "jsonl", "json", "excel", "parquet")
 
@@ -102,6 +104,7 @@ class FileSource:
     records: tuple[str, ...] = ()  # keys that lead to the array of records in a JSON file
     folder: Folder | None = None
     _folder: Folder = field(init=False, repr=False)
+    _taken: tuple[str, ...] = field(init=False, repr=False)  # parts of the path that make a record what it is
     _bytes_before: int = field(default=0, init=False, repr=False)
     _surveys: dict[str, _Found] = field(default_factory=dict, init=False, repr=False)
 
@@ -111,6 +114,8 @@ class FileSource:
             hint = f"did you mean {near[0]}?" if near else "served are " + ", ".join(FORMATS)
             raise ConfigurationError(f"the format {self.format!r} of the source {self.name} is not served", hint=hint)
         self._folder = self.folder or LocalFolder(PathPattern(self.path, self.base))
+        fields = {item.capture for item in self.schema.fields if item.capture is not None}
+        self._taken = tuple(sorted(fields.union(self.schema.nested_captures, *(when for when, _ in self.overrides))))
 
     def probe(self) -> Probe:
         """Look for files, and read the smallest of them."""
@@ -134,7 +139,7 @@ class FileSource:
 
         A file that cannot be read or does not fit is held and blocks itself only; a `replace` source however lands
         nothing while one of its files is held, because the table would lose that file's rows. Files known by their
-        hash, and second copies, are `skipped`. Raises SourceError if there is no file at all.
+        content, and second copies, are `skipped`. Raises SourceError if there is no file at all.
         """
         candidates = self._candidates(since)
         replaces = self.disposition == "replace"  # which reads all of its files again when one more has come
@@ -176,15 +181,15 @@ class FileSource:
 
     def _plan_replace(self, candidates: list[Candidate], since: Position) -> _Plan:
         plan = _Plan()
-        hashes: set[str] = set()
+        contents: set[_Content] = set()
         for candidate in candidates:
             found = self._survey(candidate, plan, frozenset())
             if found is None:
                 continue
-            if found.survey.sha256 in hashes:
+            if (content := self._content(found.version)) in contents:
                 plan.skipped.append(found.version)
             else:
-                hashes.add(found.survey.sha256)
+                contents.add(content)
                 plan.chosen.append(found)
         versions = [found.version for found in plan.chosen]
         if plan.held:
@@ -197,7 +202,7 @@ class FileSource:
 
     def _plan(self, candidates: list[Candidate], since: Position) -> _Plan:
         plan = _Plan()
-        hashes = {version.sha256 for version in since.known}
+        contents = set(map(self._content, since.known))
         newest = {version.name: version.sha256 for version in since.known}
         tagged = _by_tag(since.known)
         alone = self.on_new_version == "replace"  # its rows are found again by the id of its load
@@ -208,21 +213,21 @@ class FileSource:
             if self._is_full(plan, candidate):
                 plan.more = True
                 break
-            found = self._survey(candidate, plan, hashes)
+            found = self._survey(candidate, plan, contents)
             if found is None:
                 continue
             again = candidate.name in newest
-            if self._is_known(found, newest.get(candidate.name), hashes):
+            if self._is_known(found, newest.get(candidate.name), contents):
                 plan.skipped.append(found.version)
                 continue
-            if again and not self._accepts_new_version(found, hashes, plan):
+            if again and not self._accepts_new_version(found, contents, plan):
                 continue
             # New versions are merged, new files are not: no load holds both.
             apart = self.on_new_version == "merge" and again != bool(plan.supersedes)
             if plan.chosen and (alone or apart or len(plan.chosen) >= self.limits.files_per_load_max):
                 plan.more = True
                 break
-            hashes.add(found.survey.sha256)
+            contents.add(self._content(found.version))
             plan.chosen.append(found)
             if again and self._replaces:
                 plan.supersedes.append(candidate.name)
@@ -239,14 +244,27 @@ class FileSource:
         """Whether a new version of a file takes the place of its rows, so that returning to an old one is news."""
         return self.disposition == "merge" or self.on_new_version in {"replace", "merge"}
 
-    def _is_known(self, found: _Found, newest: str | None, hashes: set[str]) -> bool:
-        sha256 = found.survey.sha256
-        return sha256 == newest if newest and self._replaces else sha256 in hashes
+    def _content(self, version: FileVersion) -> _Content:
+        """What the records of a file are made of: its bytes, and what its path says of them.
 
-    def _accepts_new_version(self, found: _Found, hashes: set[str], plan: _Plan) -> bool:
+        Its bytes alone where the pattern, having changed, does not name it any longer.
+        """
+        captures = self._folder.captures(version.name) if self._taken else {}
+        return (version.sha256, *(captures[name] for name in self._taken if name in captures))
+
+    def _is_among(self, version: FileVersion, contents: Set[_Content]) -> bool:
+        return not contents.isdisjoint({(version.sha256,), self._content(version)})
+
+    def _is_known(self, found: _Found, newest: str | None, contents: Set[_Content]) -> bool:
+        if newest and self._replaces:
+            return found.survey.sha256 == newest
+        return self._is_among(found.version, contents)
+
+    def _accepts_new_version(self, found: _Found, contents: Set[_Content], plan: _Plan) -> bool:
         refused = self.on_new_version == "refuse"
         reason = "it has new content under a known name"
-        if self.on_new_version == "replace" and found.survey.sha256 in hashes and found.survey.records:
+        twice = self._is_among(found.version, contents) and found.survey.records
+        if self.on_new_version == "replace" and twice:
             reason = "its content is now that of another file, which is loaded"
             hint = "remove one of the two, or give this one its own content: its earlier rows are still there"
         elif not refused and (self.on_new_version or self.disposition == "merge" or _every_row_has_a_key(self.schema)):
@@ -258,8 +276,8 @@ class FileSource:
         plan.held.append(HeldFile(found.version, reason, hint))
         return False
 
-    def _survey(self, candidate: Candidate, plan: _Plan, known: set[str] | frozenset[str]) -> _Found | None:
-        """Survey a file, or remember why it is held; a file that is known by its hash is skipped whatever it is."""
+    def _survey(self, candidate: Candidate, plan: _Plan, known: Set[_Content]) -> _Found | None:
+        """Survey a file, or remember why it is held; one whose content is known is skipped whatever it is."""
         before = self._surveys.get(candidate.name)
         if before is not None and before.candidate.tag == candidate.tag and _unchanged(before):
             self._bytes_before += before.survey.size
@@ -271,7 +289,7 @@ class FileSource:
         except SourceError as error:
             sha256 = str(error.facts.get("sha256", ""))
             version = FileVersion(candidate.name, sha256, int(error.facts.get("size", 0)))
-            if sha256 in known:
+            if self._is_among(version, known):
                 plan.skipped.append(version)
             else:
                 plan.held.append(HeldFile(version, error.message, error.hint))
