@@ -1,10 +1,23 @@
 """The command `pratique`, also as `python -m pratique`."""
 
 import gc
+import os
 import signal
+import sys
 
 from pratique.cli.signals import stop
 from pratique.errors import InterruptedRunError
+
+
+def _open_streams() -> None:
+    """Put /dev/null where the starter closed a standard stream (`>&-`): no file of ours may take its number."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            nothing = os.open(os.devnull, os.O_RDWR)
+            if nothing != number:
+                os.dup2(nothing, number)
+                os.close(nothing)
+            setattr(sys, name, open(number, "w" if number else "r", encoding="utf-8", closefd=False))  # noqa: SIM115, PTH123 - for the whole of the process
 
 
 def main() -> None:
@@ -12,6 +25,7 @@ def main() -> None:
 
     Who starts it may block SIGINT and SIGTERM until here (`env --block-signal`): then none is lost before this point.
     """
+    _open_streams()
     stop.install()
     gc.set_threshold(50_000, 20, 20)  # a run makes few cycles, and looking for them costs a twentieth of a short one
     try:

@@ -316,6 +316,16 @@ def test_work_goes_on_without_a_reader(project: Path) -> None:
     assert json.loads(invoke("runs", "--project", project, "--json").stdout)["outcome"] == "done"
 
 
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_stream_that_is_closed_from_the_start_is_no_error(project: Path, closed: str) -> None:
+    """Started as some services start programs, without standard streams, a run is done, and so is what reads of it."""
+    real = f"{sys.executable} -m pratique"  # a start of Python: which streams it finds is what matters
+    done = [shell(f"{real} {command} {closed}", project) for command in ("run", "quarantine list")]
+    assert [ended.returncode for ended in done] == [0, 0]
+    assert all("Traceback" not in ended.stderr for ended in done)
+    assert json.loads(invoke("runs", "--project", project, "--json").stdout)["outcome"] == "done"
+
+
 @pytest.mark.parametrize("command", ["run", "runs", "quarantine export", "quarantine list", "lint", "version"])
 def test_a_full_disk_is_an_error(project: Path, command: str) -> None:
     """Output that cannot be written is told with exit code 5, whatever was to be printed."""
