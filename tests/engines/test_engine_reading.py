@@ -150,6 +150,15 @@ def test_nothing_to_read(tmp_path, stage):
     staged.close()
 
 
+@pytest.mark.parametrize("name", ["_file", "_FILE", "_row_number", "_load_id", "rowid"])
+def test_a_header_may_have_a_name_of_lineage(stage, good, held, name):
+    """What Pratique wrote with its lineage it can read again, under a name of the schema's choice."""
+    schema = Schema("sales", 1, (Field("origin", aliases=(name,)), Field("id", INT)))
+    staged = stage(f"{name},id\nx,1\ny,no\n", schema)
+    assert good(staged) == [("x", 1, "b" * 32)]
+    assert held(staged) == [(0, 3, ["id.type"])]
+
+
 def test_names_that_case_hides(stage):
     """Two columns that differ by case only are refused: DuckDB would mix them up."""
     with pytest.raises(SourceError, match="but for case"):

@@ -21,7 +21,7 @@ from pratique.schema.sql import identifier, literal
 if TYPE_CHECKING:
     import pyarrow as pa
 
-FILE = "_file"
+FILE = "_pratique_file"
 MALFORMED = "_malformed"
 _ARROW = "_arrow_input"
 _BACKSLASH = "\\"
@@ -30,7 +30,7 @@ _BUFFER_BYTES = 32 * 1024 * 1024  # Limit: DuckDB would take 16 x the longest re
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """A FROM item with the part's columns by header name, `_file` (index in the load) and perhaps `_malformed`."""
+    """A FROM item with the part's columns by header name, `_pratique_file` (index in the load) and perhaps `_malformed`."""
 
     sql: str
     inputs: tuple[InputColumn, ...]

@@ -129,7 +129,7 @@ class DuckStaged:
     def _records(self, condition: str) -> Iterator[HeldRecord]:
         shown = shown_values(self._schema, self._judges, "l.failed IS NOT NULL")
         sql = (
-            f"SELECT s.rowid, s._file, s._failed, s._malformed, s._raw, {shown}, l.failed "
+            f"SELECT s.rowid, s._pratique_file, s._failed, s._malformed, s._raw, {shown}, l.failed "
             f"FROM {self._late.place}staged s LEFT JOIN (SELECT rid, list([rule, n, low, high] ORDER BY rule) AS "
             f"failed FROM {self._late.place}late GROUP BY rid) l ON s.rowid = l.rid WHERE {condition} ORDER BY s.rowid"
         )
@@ -194,7 +194,7 @@ def _per_file(values: list[str]) -> str:
     """The value of a row's file: one constant for one file, else looked up by the file's index."""
     if len(values) <= 1:
         return values[0] if values else "NULL"
-    return f"([{', '.join(values)}])[s._file + 1]"
+    return f"([{', '.join(values)}])[s._pratique_file + 1]"
 
 
 def _decoded(raw: str, *, typed: bool) -> dict[str, Any]:

@@ -26,7 +26,7 @@ class Extent:
 
 def extents(session: Session, landed: Landed) -> tuple[Extent, ...]:
     """The place of every landed file, in order. Record numbers hang on it, so a gap is an InternalError."""
-    found = session.all("SELECT _file, min(rowid), max(rowid), count(*) FROM staged GROUP BY _file ORDER BY _file")
+    found = session.all("SELECT _pratique_file, min(rowid), max(rowid), count(*) FROM staged GROUP BY ALL ORDER BY ALL")
     by_file: dict[int, Extent] = {}
     expected = 0
     for file, low, high, records in found:
