@@ -88,6 +88,16 @@ def test_a_csv_has_a_column_for_every_header(shop) -> None:
     assert (first["a"], second["b"], second["c"]) == ("1", '["x", {"y": 2}]', "")
 
 
+def test_every_column_of_a_csv_has_a_name_of_its_own(shop) -> None:
+    """Data with an `_id`, as some databases export it, keeps its header; the column of ours gives way."""
+    _commit(shop, {"_id": "7f", "_Line": "x"})
+    out = io.BytesIO()
+    shop.quarantine.export(out, "csv")
+    (row,) = _cells(out.getvalue())
+    assert (row["_id"], row["_Line"], row["__line"], row["_rules"]) == ("7f", "x", "2", "amount.type")
+    assert row["__id"].endswith("-1")
+
+
 def test_an_exported_file_is_whole_and_private(shop, tmp_path: Path) -> None:
     """A file is readable by its owner only, replaces an older one at once, and leaves no temporary beside it."""
     shop.commit(shop.records("1,m,x"))

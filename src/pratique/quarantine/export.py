@@ -77,7 +77,7 @@ def _csv(out: BinaryIO, lines: Callable[[], Lines]) -> Exported:
     text = io.TextIOWrapper(out, encoding="utf-8", errors="backslashreplace", newline="")
     writer = csv.writer(text, quoting=csv.QUOTE_ALL)
     count = neutralised = 0
-    for row in chain([[*(f"_{name}" for name in _PLACE), "_rules", "_messages", *headers]], _rows(lines(), headers)):
+    for row in chain([_names(headers)], _rows(lines(), headers)):
         cells = [_cell(value) for value in row]
         neutralised += sum(changed for _, changed in cells)
         writer.writerow([cell for cell, _ in cells])
@@ -85,6 +85,15 @@ def _csv(out: BinaryIO, lines: Callable[[], Lines]) -> Exported:
     text.flush()
     text.detach()
     return Exported(count - 1, neutralised)
+
+
+def _names(headers: list[str]) -> list[str]:
+    """The name of every column, each once: ours give way to those of the data, which may have an `_id`, too."""
+    taken = {header.casefold() for header in headers}
+    ours = [f"_{name}" for name in (*_PLACE, "rules", "messages")]
+    while not taken.isdisjoint(ours):
+        ours = [f"_{name}" if name in taken else name for name in ours]
+    return [*ours, *headers]
 
 
 def _rows(lines: Lines, headers: list[str]) -> Iterator[list[Any]]:
