@@ -286,6 +286,7 @@ def test_a_type_that_nearly_all_values_have_is_told_with_the_first_that_has_not(
         ("a.csv", b"", "it is empty"),
         ("a.csv", b",b\n1,2\n", "its header has no name for column 1"),
         ("a.csv", b"a,a\n1,2\n", "its header has 'a' twice"),
+        ("a.csv", b'id,na"me,b\n1,2,3\n4,5,6\n', "its header in line 1 cannot be read"),
         ("a.csv", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "it is not text"),
         ("a.json", b"[1, 2]", "it holds no JSON object"),
         ("a.parquet", b"PAR1 and nothing else", "it is no complete Parquet file"),
@@ -305,6 +306,15 @@ def test_what_cannot_be_read_is_told_and_leaves_no_project(root: Path, name: str
     assert not (root / "config").exists()
 
 
+@pytest.mark.parametrize("name", ["pipe.csv", "pipe"])
+def test_a_pipe_is_not_waited_for(root: Path, name: str) -> None:
+    """What is no file is refused at once, whether its name says a format or not."""
+    os.mkfifo(root / name)
+    command = [sys.executable, "-m", "pratique", "init", name]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, "it is not a regular file" in done.stderr) == (3, True)
+
+
 @pytest.mark.parametrize(
     ("content", "records"),
     [
@@ -312,6 +322,7 @@ def test_what_cannot_be_read_is_told_and_leaves_no_project(root: Path, name: str
         ("a\n1\n2\n", 2),
         ("1,2,3\n4,5,6\n", 2),
         ("Report of Monday\n\na;b;c\n1;2;3\n4;5;6\n", 2),
+        ('Report "Monday"\na;b;c\n1;2;3\n4;5;6\n', 2),
         ("select,order,group by,größe,_load_id,rowid,x:y,#h,on,null,Ab,a b\n" + "1,2,3,4,5,6,7,8,9,0,1,2\n" * 2, 2),
         (",".join(f"column {n}" for n in range(300)) + "\n" + ",".join(map(str, range(300))) + "\n", 1),
         ("name,city\nJosé,Köln\n".encode("windows-1252"), 1),

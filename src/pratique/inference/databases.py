@@ -71,6 +71,8 @@ def is_database(target: str) -> bool:
     if target.partition("://")[0].lower() in SCHEMES and "://" in target:
         return True
     try:
+        if not Path(target).is_file():  # to open a pipe is to wait for whoever writes into it
+            return False
         with Path(target).open("rb") as file:
             return file.read(len(_SQLITE)) == _SQLITE
     except OSError:

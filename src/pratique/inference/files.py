@@ -120,6 +120,8 @@ def _look(path: Path, kind: str, limits: ReadLimits, workspace: Path) -> tuple[l
 
 def _kind(path: Path) -> str:
     """The format of a file whose name does not say it."""
+    if path.exists() and not path.is_file():  # to open a pipe is to wait for whoever writes into it
+        return "csv"
     try:
         with path.open("rb") as file:
             head = file.read(_HEAD_BYTES)

@@ -198,6 +198,7 @@ class _Cutting:
     share: float  # of the records from the header on that have so many fields
     whole: float  # the same of all records
     line: int  # physical, of the header
+    broken: Cut | None  # above it a line with as many delimiters that cannot be read: that is the header
 
 
 def _table(text: Text, plain: Dialect, limits: ReadLimits, notices: tuple[str, ...]) -> Look:
@@ -214,6 +215,11 @@ def _table(text: Text, plain: Dialect, limits: ReadLimits, notices: tuple[str, .
         columns = tuple(f"column_{number}" for number in range(1, len(names) + 1))
         told = "its first line holds values: it has no header, and its columns are named here"
         return Look("csv", columns, replace(dialect, header=False), (*notices, told))
+    if found.broken is not None:
+        raise SourceError(
+            f"its header in line {found.broken.line} cannot be read: {found.broken.problem}",
+            hint="correct this line: a name that holds a quote stands in quotes as a whole, its own quotes doubled",
+        )
     check_names(names, limits.columns_max)
     if found.line > 1:
         notices = (*notices, f"its header stands in line {found.line}: the lines above it are left out")
@@ -244,7 +250,12 @@ def _cutting(text: Text, dialect: Dialect, limits: ReadLimits, *, carriage: bool
         raise SourceError(f"no header stands in its first {HEADER_LINES_MAX} lines", hint="remove what stands above it")
     header = next(index for index, (_, row) in enumerate(rows) if len(row) == width)
     share = len(fitting) / (len(cuts) - header)
-    return _Cutting(dialect, tuple(row for _, row in fitting), width, share, len(fitting) / len(cuts), fitting[0][0])
+    above = (cut for cut in cuts if cut.problem is not None and cut.line < fitting[0][0])
+    broken = next(
+        (cut for cut in above if 1 < width <= text.decode(cut.data).count(dialect.delimiter or ",") + 1), None
+    )
+    rows_fitting = tuple(row for _, row in fitting)
+    return _Cutting(dialect, rows_fitting, width, share, len(fitting) / len(cuts), fitting[0][0], broken)
 
 
 def _is_datum(first: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
