@@ -136,6 +136,17 @@ def test_tables_that_others_made(statements, action, tmp_path):
         assert all(connection.execute(f"FROM {name}").fetchall() == [] for name in names)
 
 
+@pytest.mark.parametrize("promise", ["CHECK (amount < 1)", "CHECK (name IS NULL)"])
+def test_a_table_that_asks_more_than_the_schema(promise, tmp_path):
+    """Who made the table learns which promise of it a row breaks, and that the schema should say it, too."""
+    file = tmp_path / "w.duckdb"
+    with duckdb.connect(file) as connection:
+        connection.execute(f"CREATE TABLE sales {COLUMNS[:-1]}, {promise})")
+    with pytest.raises(DestinationError, match="Constraint Error") as caught:
+        load(open_destination("duckdb", file), "b2", [A], T)
+    assert "the table asks more of a row than the schema" in caught.value.hint
+
+
 def test_a_damaged_block(tmp_path):
     """Markers are whole, or their file is told to be damaged: never is one of them missing in silence."""
     file = tmp_path / "w.duckdb"

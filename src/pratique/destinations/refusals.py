@@ -39,6 +39,8 @@ def refused(place: Path, error: BaseException) -> PratiqueError:
         hint = (
             "the file is damaged: keep a copy of it (and of its .wal, if there is one), then restore it from a backup"
         )
+    elif isinstance(error, duckdb.ConstraintException):
+        hint = "the table asks more of a row than the schema: say it there, too (`required`, `primaryKey`, a check)"
     elif isinstance(error, duckdb.CatalogException | duckdb.BinderException):
         hint = "its tables are not as Pratique made them: put right what is named, then run again"
     if isinstance(error, OSError) and error.strerror:  # its own text names numbers of the system
