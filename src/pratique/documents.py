@@ -285,7 +285,9 @@ class _YamlReader(_Reader):
                 close = {"{": "}", "[": "]"}[bracket]
                 place = (opened.line + 1, opened.column + 1)
                 self.fail(f"not valid YAML: this {bracket} is not closed", place, f"close it with {close}")
-            self.fail(f"not valid YAML: {error.problem or error.context}", place, _yaml_hint(str(error.problem)))
+            line = self.lines[place[0] - 1] if place[0] <= len(self.lines) else ""
+            hint = _yaml_hint(str(error.problem), line[place[1] - 1 :])
+            self.fail(f"not valid YAML: {error.problem or error.context}", place, hint)
         except yaml.YAMLError as error:
             self.fail(f"not valid YAML: {str(error).splitlines()[0]}", (1, 1), "remove control characters")
 
@@ -332,9 +334,9 @@ class _YamlReader(_Reader):
             yield event
 
 
-def _yaml_hint(problem: str) -> str:
-    """What most often stands behind a message of the parser."""
-    if "\\t" in problem or "tab character" in problem:
+def _yaml_hint(problem: str, rest: str) -> str:
+    """What most often stands behind a message of the parser, which stopped before `rest`."""
+    if "\\t" in problem or "tab character" in problem or rest.startswith("\t"):
         return "indent with blanks, not with tabs"
     if "mapping values" in problem:
         return 'put a value that contains ": " in quotes, and check the indentation'

@@ -45,6 +45,15 @@ WORD_TYPES: Final[dict[str, frozenset[str]]] = {  # words that make sense for so
     "round": frozenset({"decimal"}),
     "unique": frozenset(TYPES) - {"json", "array", "object"} | {"decimal"},
 }
+_OTHER_NAMES: Final[dict[str, str]] = {  # what other languages call our types, where the nearest name misleads
+    **dict.fromkeys(("text", "str", "varchar", "char"), "string"),
+    **dict.fromkeys(("int", "bigint", "smallint", "int64", "int32", "long"), "integer"),
+    **dict.fromkeys(("float", "float64", "double", "real"), "number"),
+    **dict.fromkeys(("numeric", "money"), "decimal(12,2)"),
+    **dict.fromkeys(("timestamp", "timestamptz", "datetime64"), "datetime"),
+    **dict.fromkeys(("list",), "array"),
+    **dict.fromkeys(("dict", "struct", "map"), "object"),
+}
 READING_WORDS: Final = frozenset({"missingValues", "decimalChar", "groupChar", "trueValues", "falseValues", "trim"})
 TEXT_WORDS: Final = frozenset(
     {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "enum"}
@@ -65,8 +74,8 @@ def field_type(text: str) -> FieldType:
         return FieldType("decimal", precision, scale)
     if text.startswith("decimal"):
         raise ValueError(f'"{text}" is no type', 'digits and places, inside { } in quotes: type: "decimal(12,2)"')
-    near = difflib.get_close_matches(text, TYPES, n=1, cutoff=0.5)
-    hint = f'did you mean "{near[0]}"?' if near else f"types: {', '.join(TYPES)}, decimal(p,s)"
+    meant = _OTHER_NAMES.get(text.lower()) or next(iter(difflib.get_close_matches(text, TYPES, n=1, cutoff=0.5)), None)
+    hint = f'did you mean "{meant}"?' if meant else f"types: {', '.join(TYPES)}, decimal(p,s)"
     raise ValueError(f'there is no type "{text}"', hint)
 
 

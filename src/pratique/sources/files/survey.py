@@ -80,8 +80,11 @@ def open_inside(path: Path, base: Path) -> tuple[int, Path]:
 
 
 def check_regular(handle: int) -> None:
-    """Refuse pipes, devices and sockets."""
-    if not stat.S_ISREG(os.fstat(handle).st_mode):
+    """Refuse folders, pipes, devices and sockets."""
+    mode = os.fstat(handle).st_mode
+    if stat.S_ISDIR(mode):
+        raise SourceError("it is a folder", hint="name the files in it, such as FOLDER/*.csv")
+    if not stat.S_ISREG(mode):
         raise SourceError("it is not a regular file", hint="pipes, devices and sockets are not read")
 
 
