@@ -50,7 +50,7 @@ def read_rows(result, folder: Path) -> list[tuple[str | None, ...]]:
     try:
         for part in result.parts:
             with relation(session, part, 0) as item:
-                rows += session.all(f"SELECT * EXCLUDE (_file) FROM {item.sql}")
+                rows += session.all(f"SELECT * EXCLUDE (_pratique_file) FROM {item.sql}")
     finally:
         session.close()
     return rows
@@ -360,6 +360,8 @@ def test_only_regular_files_of_records(tmp_path):
         "db.csv": "it is a DuckDB database",
         "packed.csv": "the gzip file is cut off after 7 bytes",
     }
+    (held,) = source(tmp_path, "folder.csv").land(Position()).held
+    assert (held.reason, "/*.csv" in held.hint) == ("it is a folder", True)
 
 
 def test_no_file(tmp_path):
