@@ -89,7 +89,9 @@ def test_a_file_that_returns_to_its_first_content_brings_it_back(folder, words):
 @pytest.mark.parametrize("write", ["append", "merge", "replace"])
 def test_two_partners_that_send_the_same_bytes_are_both_loaded(folder, write):
     """What a schema takes from the path makes a record what it is: only a copy that it cannot tell apart is skipped."""
-    project = folder("schema: s\nprimaryKey: [id, v]\nfields: {id: integer, v: {from: path.partner}}\nextraFields: drop\n")
+    project = folder(
+        "schema: s\nprimaryKey: [id, v]\nfields: {id: integer, v: {from: path.partner}}\nextraFields: drop\n"
+    )
     project.words(f"path: 'in/{{partner}}_{{day}}.csv', write: {write}")
     project.put("acme_1", "1,x")
     project.put("globex_1", "1,x")
