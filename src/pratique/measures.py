@@ -13,7 +13,14 @@ Kind = Literal["counter", "gauge", "histogram"]
 # Limit: durations from a tenth of a second to two hours; a longer one is above the last.
 BUCKETS: Final[tuple[float, ...]] = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200)
 
+PERFECT: Final = 100  # the quality of records of which every one passed every rule
+
 _UNITS: Final = {"s": "_seconds", "By": "_bytes", "1": "_ratio"}
+
+
+def score(value: float) -> str:
+    """Give a quality with one decimal, rounded down: 100 is said of nothing that is not perfect."""
+    return "100" if value == PERFECT else f"{int(value * 10) / 10:.1f}"
 
 
 @dataclass(frozen=True, slots=True)

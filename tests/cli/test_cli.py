@@ -433,6 +433,10 @@ def test_words_of_events() -> None:
     )
     assert told(loaded) == r"loaded 7 rows into \x1b[2J\u202e"
     assert told(StageProgressed(**common, source="s", stage="judging")) == ""
+    report = SourceReport("s", "s", "loaded", Account(3, 2, 1), quality=96.67)
+    assert told(SourceIngested(**common, source="s", report=report)).endswith(
+        "+ 0 skipped, quality 96.6"
+    )  # as the report
 
 
 def test_the_moving_display_leaves_the_screen_as_it_was() -> None:

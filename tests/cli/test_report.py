@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from pratique.cli.account import moment
-from pratique.cli.report import duration, numbered, places, render, score
+from pratique.cli.report import duration, numbered, places, render
 from pratique.cli.text import columns
+from pratique.measures import score
 from pratique.model import (
     Account,
     Cause,

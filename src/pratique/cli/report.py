@@ -12,6 +12,7 @@ from typing import Final
 
 from pratique.cli.account import account_table, count, percent, rows
 from pratique.cli.text import coloured, columns, hanging, left, middle, right, shown, wrapped
+from pratique.measures import PERFECT, score
 from pratique.model import Cause, Problem, RunReport, SourceReport
 
 SHORT_ID: Final[int] = 6
@@ -20,7 +21,6 @@ _NAME_COLUMNS: Final[int] = 40  # Limit: of a rule's name in a list
 _ENVIRONMENT_COLUMNS: Final[int] = 12  # Limit: of its name in the first line
 _PLACES_MIN: Final[int] = 2  # Limit: so many places of a cause are named before its line is broken
 _MESSAGE_COLUMNS: Final[int] = 300  # Limit: a message may quote a value of any length
-_PERFECT: Final = 100
 COLOURS: Final[Mapping[str, str]] = {
     "done": "green",
     "partial": "yellow",
@@ -109,11 +109,6 @@ def numbered(causes: Iterable[tuple[str, Cause]]) -> list[tuple[str, str, Cause]
     """Give (source, cause) pairs their short names Q1, Q2, …: most records first, then by source and rule."""
     ordered = sorted(causes, key=lambda pair: (-pair[1].records, pair[0], pair[1].rule))
     return [(f"Q{place}", source, cause) for place, (source, cause) in enumerate(ordered, 1)]
-
-
-def score(value: float) -> str:
-    """Give a quality with one decimal, rounded down: 100 is said of nothing that is not perfect."""
-    return "100" if value == _PERFECT else f"{int(value * 10) / 10:.1f}"
 
 
 class _Page:
@@ -322,7 +317,7 @@ class _Page:
                 low = [
                     f"{name} {score(value)}"
                     for name, value in source.dimensions.items()
-                    if self.detail or value < _PERFECT
+                    if self.detail or value < PERFECT
                 ]
                 dimensions = f" ({', '.join(low)})" if low else ""
                 parts.append(f"{shown(source.source)} {score(source.quality)}{dimensions}")

@@ -32,6 +32,7 @@ from pratique.measures import (
     STAGE_DURATION,
     VERDICTS,
     Measurement,
+    score,
 )
 from pratique.model import Account, Problem, RuleTally, Segment, SetVerdict, SourceReport, Written
 
@@ -328,7 +329,7 @@ class SourceIngested(SourceEvent):
         account = self.report.account
         if self.report.outcome == "unchanged" or account is None:
             return "unchanged: nothing new"
-        quality = f", quality {self.report.quality:.1f}" if self.report.quality is not None else ""
+        quality = f", quality {score(self.report.quality)}" if self.report.quality is not None else ""
         return (
             f"done: {account.read:,} read = {account.loaded:,} loaded + {account.quarantined:,} quarantined"
             f" + {sum(account.skipped.values()):,} skipped{quality}"

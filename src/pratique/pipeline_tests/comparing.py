@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pratique.cases import Case, Expectation, ExpectedRecord, Records
+from pratique.measures import score
 from pratique.model import Account, HeldFile, SourceReport
 from pratique.pipeline_tests.differences import Difference, counted, listed
 from pratique.pipeline_tests.records import compare_held, compare_rows, holding, same_text
@@ -180,12 +181,12 @@ class _Source:
         if spec is not None and spec.quality is not None:
             quality = self._report.quality
             least = spec.quality["at_least"] if isinstance(spec.quality, dict) else None
-            shown = "none" if quality is None else f"{quality:.1f}"
-            parts = [f"{name}: {share:.1f}" for name, share in self._report.dimensions.items()]
+            shown = "none" if quality is None else score(quality)
+            parts = [f"{name}: {score(share)}" for name, share in self._report.dimensions.items()]
             if least is not None and (quality is None or quality < least):
                 yield self._differs("quality", f"at least {least}", shown, *parts)
-            elif least is None and (quality is None or f"{quality:.1f}" != f"{spec.quality:.1f}"):
-                yield self._differs("quality", f"{spec.quality:.1f}", shown, *parts)
+            elif least is None and (quality is None or shown != score(spec.quality)):
+                yield self._differs("quality", score(spec.quality), shown, *parts)
         if spec is not None and spec.warnings is not None:
             got = {rule.name: rule.failed for rule in self._report.warnings}
             wanted = spec.warnings
