@@ -81,7 +81,6 @@ class CauseCollector:
 
     def watch(self, held: Iterable[HeldRecord]) -> Iterator[HeldRecord]:
         """Pass every record on, counted under each rule that holds it (warnings do not)."""
-        names = [file.version.name for file in self.landed.files]
         for record in held:
             for failure in record.failures:
                 if failure.severity == "warn":
@@ -89,16 +88,30 @@ class CauseCollector:
                 entry = self._found.setdefault(failure.rule, [failure.field, failure.message, 0, []])
                 entry[2] += 1
                 if len(entry[3]) < PLACES_MAX:
-                    entry[3].append((names[record.file], record.number))
+                    entry[3].append((record.file, record.number))
             yield record
 
     def causes(self) -> tuple[Cause, ...]:
-        """What was seen so far, most records first."""
+        """What was seen so far, most records first; the places are looked up in their files."""
+        names = [file.version.name for file in self.landed.files]
+        lines = self._lines()
         found = [
-            Cause(rule, field_name, message, records, tuple(places))
+            Cause(rule, field_name, message, records, tuple((names[place[0]], lines[place]) for place in places))
             for rule, (field_name, message, records, places) in self._found.items()
         ]
         return tuple(sorted(found, key=lambda cause: (-cause.records, cause.rule)))
+
+    def _lines(self) -> dict[tuple[int, int], int]:
+        """The physical line of each place that is kept; the record's number where the format has no lines."""
+        kept: set[tuple[int, int]] = {place for entry in self._found.values() for place in entry[3]}
+        lines = {place: place[1] for place in kept}
+        files = [(part, file) for part in self.landed.parts for file in part.files]
+        for index in sorted({index for index, _ in kept}):
+            numbers = sorted(number for at, number in kept if at == index)
+            for record in self.landed.reader.records(*files[index], numbers):
+                if record.line is not None:
+                    lines[index, record.number] = record.line
+        return lines
 
 
 def summed_causes(parts: Iterable[Iterable[Cause]]) -> tuple[Cause, ...]:

@@ -206,7 +206,7 @@ class Cause:
     field: str | None
     message: str
     records: int
-    places: tuple[tuple[str, int], ...] = ()  # (file name, record number), at most ten
+    places: tuple[tuple[str, int], ...] = ()  # (file name, line; or record number where there are no lines), at most ten
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,6 +132,16 @@ def test_what_a_replace_removed_is_not_loaded_before(folder):
     assert project.rows() == "1,a 2,b"
 
 
+@pytest.mark.parametrize(("more", "outcome"), [("3,f\n4,g\n", "loaded"), ("", "gated")])
+def test_a_cause_tells_lines_as_an_editor_counts_them(folder, more, outcome):
+    """Blank lines and texts of several lines stand above a record that is held: its place is its line all the same."""
+    project = folder(PLAIN)
+    (project.root / "in" / "a.csv").write_text('id,v\n1,"a\nb\nc"\n\n\nx,d\n2,e\n' + more)
+    source = project.run()
+    assert source.outcome == outcome
+    assert [cause.places for cause in source.causes] == [(("in/a.csv", 7),)]
+
+
 def test_a_file_that_the_gate_refuses_blocks_itself_only(folder):
     """The loads behind it go on; the report tells both: what took effect, and what was judged and refused."""
     project = folder(PLAIN)

@@ -83,7 +83,7 @@ def places(cause: Cause, most: int | None = None) -> str:
     parts = []
     for name, numbers in files.items():
         unit = "row" if name.endswith(".parquet") else "line"
-        parts.append(f"{shown(name)} {unit}{'s' if len(numbers) > 1 else ''} {_ranges(sorted(numbers))}")
+        parts.append(f"{shown(name)} {unit}{'s' if len(set(numbers)) > 1 else ''} {_ranges(sorted(set(numbers)))}")
     more = cause.records - len(named)
     return " · ".join(parts) + (f", +{count(more)}" if parts and more > 0 else "")
 

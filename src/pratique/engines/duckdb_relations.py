@@ -30,7 +30,7 @@ _BUFFER_BYTES = 32 * 1024 * 1024  # Limit: DuckDB would take 16 x the longest re
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """A FROM item with the part's columns by header name, `_pratique_file` (index in the load) and perhaps `_malformed`."""
+    """A FROM item: the part's columns by header name, `_pratique_file` (index in the load), perhaps `_malformed`."""
 
     sql: str
     inputs: tuple[InputColumn, ...]

@@ -6,7 +6,8 @@ import contextlib
 import difflib
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -252,15 +253,15 @@ class FileSource:
         captures = self._folder.captures(version.name) if self._taken else {}
         return (version.sha256, *(captures[name] for name in self._taken if name in captures))
 
-    def _is_among(self, version: FileVersion, contents: Set[_Content]) -> bool:
+    def _is_among(self, version: FileVersion, contents: AbstractSet[_Content]) -> bool:
         return not contents.isdisjoint({(version.sha256,), self._content(version)})
 
-    def _is_known(self, found: _Found, newest: str | None, contents: Set[_Content]) -> bool:
+    def _is_known(self, found: _Found, newest: str | None, contents: AbstractSet[_Content]) -> bool:
         if newest and self._replaces:
             return found.survey.sha256 == newest
         return self._is_among(found.version, contents)
 
-    def _accepts_new_version(self, found: _Found, contents: Set[_Content], plan: _Plan) -> bool:
+    def _accepts_new_version(self, found: _Found, contents: AbstractSet[_Content], plan: _Plan) -> bool:
         refused = self.on_new_version == "refuse"
         reason = "it has new content under a known name"
         twice = self._is_among(found.version, contents) and found.survey.records
@@ -276,7 +277,7 @@ class FileSource:
         plan.held.append(HeldFile(found.version, reason, hint))
         return False
 
-    def _survey(self, candidate: Candidate, plan: _Plan, known: Set[_Content]) -> _Found | None:
+    def _survey(self, candidate: Candidate, plan: _Plan, known: AbstractSet[_Content]) -> _Found | None:
         """Survey a file, or remember why it is held; one whose content is known is skipped whatever it is."""
         before = self._surveys.get(candidate.name)
         if before is not None and before.candidate.tag == candidate.tag and _unchanged(before):
