@@ -206,7 +206,7 @@ class Cause:
     field: str | None
     message: str
     records: int
-    places: tuple[tuple[str, int], ...] = ()  # (file name, line; or record number where there are no lines), at most ten
+    places: tuple[tuple[str, int], ...] = ()  # at most ten: file name, and line (record number if it has no lines)
 
 
 @dataclass(frozen=True, slots=True)
