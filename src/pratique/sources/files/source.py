@@ -106,6 +106,7 @@ class FileSource:
     folder: Folder | None = None
     _folder: Folder = field(init=False, repr=False)
     _taken: tuple[str, ...] = field(init=False, repr=False)  # parts of the path that make a record what it is
+    _told: dict[str, tuple[str, ...]] = field(default_factory=dict, init=False, repr=False)  # what those are, by name
     _bytes_before: int = field(default=0, init=False, repr=False)
     _surveys: dict[str, _Found] = field(default_factory=dict, init=False, repr=False)
 
@@ -250,8 +251,13 @@ class FileSource:
 
         Its bytes alone where the pattern, having changed, does not name it any longer.
         """
-        captures = self._folder.captures(version.name) if self._taken else {}
-        return (version.sha256, *(captures[name] for name in self._taken if name in captures))
+        if not self._taken:
+            return (version.sha256,)
+        told = self._told.get(version.name)
+        if told is None:
+            captures = self._folder.captures(version.name)
+            told = self._told[version.name] = tuple(captures[name] for name in self._taken if name in captures)
+        return (version.sha256, *told)
 
     def _is_among(self, version: FileVersion, contents: AbstractSet[_Content]) -> bool:
         return not contents.isdisjoint({(version.sha256,), self._content(version)})
