@@ -119,3 +119,23 @@ def test_a_signal_while_the_command_line_is_read_ends_with_its_code(module: str,
     assert "run the same command again" in done.stderr
     assert "Aborted" not in done.stderr
     assert done.returncode == 7
+
+
+def test_a_signal_right_after_it_listens_is_no_traceback() -> None:
+    """SIGTERM as soon as the program listens, before it does anything else: code 7, as from then on."""
+    program = """
+import os, signal, sys
+from pratique.__main__ import main
+
+def end(frame, event, _):
+    if event == "return":
+        sys.settrace(None)
+        os.kill(os.getpid(), signal.SIGTERM)
+    return end
+
+sys.argv = ["pratique", "version"]
+sys.settrace(lambda frame, *_: end if frame.f_code.co_qualname == "Stop.install" else None)
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr.strip()) == (7, "stopping (SIGTERM); once more to stop at once")
