@@ -27,9 +27,10 @@ def main() -> None:
     Who starts it may block SIGINT and SIGTERM until here (`env --block-signal`): then none is lost before this point.
     """
     _open_streams()
-    stop.install()
-    gc.set_threshold(50_000, 20, 20)  # a run makes few cycles, and looking for them costs a twentieth of a short one
     try:
+        stop.install()
+        # A run makes few cycles, and looking for them costs a twentieth of a short one.
+        gc.set_threshold(50_000, 20, 20)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM))
         from pratique.cli.main import main as program  # noqa: PLC0415 - signals are heard before this takes its time
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+import threading
 import weakref
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -45,7 +46,7 @@ class SchemaValidator:
 
     A record carries values by header name (any of a field's `from`) or by field name. Values that are not text are
     judged by their exact text; None and absent keys are missing values. Lineage columns are ignored. Fields that a
-    file would take from its path are taken from the record. Not thread-safe.
+    file would take from its path are taken from the record. Safe with threads: they take turns.
     """
 
     def __init__(self, schema: Schema, config: ConfigManager | None = None) -> None:
@@ -56,6 +57,7 @@ class SchemaValidator:
         self._plain = _without_headers(schema)
         self._keys = _accepted_keys(schema)
         self._judge = RecordJudge(self._settings, self._plain)
+        self._turn = threading.Lock()
         weakref.finalize(self, self._judge.close)
 
     @classmethod
@@ -83,7 +85,7 @@ class SchemaValidator:
             values, problems = self._texts(record)
             found = [_entry(item) for item in (*problems, *self._row_failures(values))]
             return _verdict(found)
-        records = list(record)
+        records = _listed(record)
         _, failures = self.judge(records)
         found = [{"index": index, **_entry(item)} for index, item in failures]
         bad = {item["index"] for item in found if item["severity"] != "warn"}
@@ -112,12 +114,13 @@ class SchemaValidator:
         return tally, sorted(failures, key=lambda pair: pair[0])
 
     def _row_failures(self, values: Mapping[str, str | None]) -> tuple[Failure, ...]:
-        return () if _unreadable(values) else self._judge.failures(values)
+        if _unreadable(values):
+            return ()
+        with self._turn:
+            return self._judge.failures(values)
 
     def _texts(self, record: Record) -> tuple[dict[str, str | None], list[Failure]]:
         """The text of every field of a record, and what is wrong with it before any rule is asked."""
-        if not isinstance(record, Mapping):
-            raise TypeError(f"a record is a mapping of names to values, not {type(record).__name__}")
         used: set[str] = set()
         values: dict[str, str | None] = {}
         for name, accepted in self._keys.items():
@@ -145,7 +148,7 @@ class DataQualityChecker:
 
     def check_quality(self, records: Iterable[Record]) -> dict[str, Any]:
         """Give `quality_score`, `dimensions`, `total_records`, `valid_records`, `issues` and `rules`."""
-        listed = list(records)
+        listed = _listed(records)
         tally, failures = self._validator.judge(listed) if self._validator else _completeness(listed)
         score, dimensions = tally.quality() if listed else (None, {})
         bad = {index for index, item in failures if item.severity != "warn"}
@@ -193,6 +196,17 @@ def _completeness(records: list[Record]) -> tuple[Tally, list[tuple[int, Failure
     rules.append(RuleTally("identical", None, "quarantine", "uniqueness", total, failed["identical"]))
     bad = len({index for index, _ in failures})
     return Tally(read=total, good=total - bad, quarantined=bad, rules=tuple(rules)), failures
+
+
+def _listed(records: Iterable[Record]) -> list[Record]:
+    """The records as a list; TypeError for what is no list of records."""
+    if isinstance(records, Mapping) or not isinstance(records, Iterable):
+        raise TypeError(f"records are a list of mappings of names to values, not {type(records).__name__}")
+    listed = list(records)
+    for record in listed:
+        if not isinstance(record, Mapping):
+            raise TypeError(f"a record is a mapping of names to values, not {type(record).__name__}")
+    return listed
 
 
 # --- records as an input of the engine --------------------------------------------------------------------------

@@ -190,6 +190,17 @@ def test_a_record_held_by_hand_is_seen_at_once(root: Path) -> None:
         assert pratique(root, *words).returncode == 0
 
 
+def test_what_is_no_error_and_no_record_is_refused_by_name(root: Path) -> None:
+    """A text where an exception belongs, a number where a record does: said plainly, and nothing is counted."""
+    tracker = ErrorTracker(ConfigManager(root=root))
+    with pytest.raises(TypeError, match="log_warning takes a text"):
+        tracker.log_error("it broke", "load")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="a record is a mapping of names to values, not int"):
+        tracker.quarantine_record(5, "bad")  # type: ignore[arg-type]
+    summary = tracker.get_error_summary()
+    assert (summary["total_errors"], summary["quarantined_records"]) == (0, 0)
+
+
 def test_failed_records_are_json_records_with_place_rules_and_context(root: Path) -> None:
     """A record of a pipeline that failed keeps its text, its line, every rule and where it came from."""
     assert pratique(root, "run", "users").returncode == 0

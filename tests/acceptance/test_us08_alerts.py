@@ -195,6 +195,19 @@ def test_a_pipeline_that_cannot_even_begin_is_told(tmp_path: Path, hook: Web) ->
     assert "mv " in hook.events[-1]["data"]["action"]
 
 
+def test_a_run_that_cannot_use_its_state_is_told_once(tmp_path: Path, hook: Web) -> None:
+    """What the run meets after it has opened its ledger is one alert and one error, without a word of who told it."""
+    root = project(tmp_path, to(hook))
+    put(root, GOOD)
+    (root / ".pratique").mkdir()
+    (root / ".pratique" / "tmp").write_text("a file where a folder has to be")
+    done = pratique(root, "run", "shop")
+    assert done.returncode == 5
+    assert "cannot be used" in done.stderr
+    assert "warning" not in done.stderr
+    assert [event["data"]["context"]["error"] for event in hook.events] == ["state"]
+
+
 def test_a_quality_breach_is_told_at_the_end_of_its_run(tmp_path: Path, hook: Web) -> None:
     """A score below the threshold is told when the run ends, far within five minutes, with value and threshold."""
     root = project(tmp_path, to(hook))

@@ -99,7 +99,7 @@ def test_nothing_that_is_there_is_replaced_unasked(root: Path) -> None:
     (root / "config/default.yaml").write_text(config, encoding="utf-8")
     again = init("orders.csv")
     assert again.exit_code == 2
-    assert "are there already: nothing was written" in " ".join(again.stderr.split())
+    assert "schemas/orders.yaml is there already: nothing was written" in " ".join(again.stderr.split())
     assert (root / "schemas/orders.yaml").read_text(encoding="utf-8") == mine
     assert init("orders.csv", "--force", "--no-run").exit_code == 0
     assert "mine" not in (root / "schemas/orders.yaml").read_text(encoding="utf-8")
@@ -107,6 +107,16 @@ def test_nothing_that_is_there_is_replaced_unasked(root: Path) -> None:
     other = init("orders.csv", "--name", "others", "--no-run")
     assert other.exit_code == 0
     assert Project(root).pipeline_names() == ["orders", "others"]
+
+
+def test_who_was_interrupted_does_the_same_again(root: Path) -> None:
+    """What an earlier init wrote, and nobody changed, is in nobody's way: the rest is written, and the pipeline runs."""
+    (root / "orders.csv").write_text(ORDERS, encoding="utf-8")
+    assert init("orders.csv", "--no-run").exit_code == 0
+    (root / "pipelines/orders.yaml").unlink()
+    again = init("orders.csv")
+    assert again.exit_code == 0, again.stderr
+    assert "DONE" in again.stdout
 
 
 def test_a_project_with_a_database_is_added_to(root: Path) -> None:

@@ -78,3 +78,64 @@ def test_what_else_python_throws_away_is_still_told() -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 7
     assert "ValueError: mine" in done.stderr
+
+
+TRACED = """
+import os, signal, sys
+from pratique.__main__ import main
+
+def look(frame, event, _):
+    if frame.f_code.co_qualname == {place!r} and frame.f_globals["__name__"] == {module!r}:
+        sys.settrace(None)
+        os.kill(os.getpid(), signal.SIGTERM)
+    return None
+
+sys.argv = ["pratique", "version"]
+sys.settrace(look)
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("module", "place"),
+    [
+        ("click.core", "Context.__init__"),
+        ("click.core", "Command.parse_args"),
+        ("pratique.cli.main", "Program.parse_args"),
+        ("click.core", "Context.__enter__"),
+        ("click.core", "Context.__exit__"),
+    ],
+)
+def test_a_signal_while_the_command_line_is_read_ends_with_its_code(module: str, place: str) -> None:
+    """SIGTERM before the command itself begins, or after it: code 7 that says "run again", never a plain "Aborted!"."""
+    done = subprocess.run(
+        [sys.executable, "-c", TRACED.format(module=module, place=place)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "stopping (SIGTERM)" in done.stderr, done.stderr
+    assert "run the same command again" in done.stderr
+    assert "Aborted" not in done.stderr
+    assert done.returncode == 7
+
+
+def test_a_signal_right_after_it_listens_is_no_traceback() -> None:
+    """SIGTERM as soon as the program listens, before it does anything else: code 7, as from then on."""
+    program = """
+import os, signal, sys
+from pratique.__main__ import main
+
+def end(frame, event, _):
+    if event == "return":
+        sys.settrace(None)
+        os.kill(os.getpid(), signal.SIGTERM)
+    return end
+
+sys.argv = ["pratique", "version"]
+sys.settrace(lambda frame, *_: end if frame.f_code.co_qualname == "Stop.install" else None)
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr.strip()) == (7, "stopping (SIGTERM); once more to stop at once")

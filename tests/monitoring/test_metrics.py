@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import threading
 from statistics import quantiles
@@ -98,3 +99,17 @@ def test_every_metric_has_a_valid_name_for_prometheus() -> None:
         if sample.name == "pratique_errors_total"
     ]
     assert (sample.labels["error_type"], sample.labels["source"]) == ('odd\n"type\\', 'a"b')
+
+
+def test_a_number_that_would_spoil_the_others_is_refused() -> None:
+    """No score above 100, no time before 0, and nothing that is no number: it would stand in every mean from then on."""
+    collector = MetricsCollector()
+    for score in (101, -1, math.nan):
+        with pytest.raises(ValueError, match="a score is 0 to 100"):
+            collector.record_quality_score(score)
+    for seconds in (-1, math.nan, math.inf):
+        with pytest.raises(ValueError, match="a duration in seconds is 0 or more"):
+            collector.record_ingestion("csv", success=True, duration=seconds)
+    with pytest.raises(ValueError, match="a number of records is 0 or more"):
+        collector.record_validation(valid=True, records=-1)
+    assert collector.samples() == []

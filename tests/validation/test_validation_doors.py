@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -102,6 +103,21 @@ def test_a_record_is_a_mapping(validator):
     """Anything else is the caller's mistake, said plainly."""
     with pytest.raises(TypeError, match="mapping"):
         validator.validate([1])
+    for wrong in (5, None):
+        with pytest.raises(TypeError, match="list of mappings"):
+            validator.validate(wrong)
+    for checker in (DataQualityChecker(), DataQualityChecker(schema=SCHEMA)):
+        for wrong in ({"id": 1}, None, [1], "id"):
+            with pytest.raises(TypeError, match="mapping"):
+                checker.check_quality(wrong)
+
+
+def test_threads_share_a_validator(validator):
+    """Threads that validate with one validator take turns: each record gets its own verdict."""
+    records = [{"id": number if number % 3 else "x"} for number in range(300)]
+    with ThreadPoolExecutor(8) as threads:
+        verdicts = [result["valid"] for result in threads.map(validator.validate, records)]
+    assert verdicts == [number % 3 != 0 for number in range(300)]
 
 
 def test_list():

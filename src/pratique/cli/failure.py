@@ -36,7 +36,7 @@ class Failure:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is None or isinstance(error, _PASSED):
+        if error is None or (isinstance(error, _PASSED) and not (stop.asked and isinstance(error, click.Abort))):
             return
         if isinstance(error, BrokenPipeError):  # whoever read our output has enough of it
             close_pipe(error=False)

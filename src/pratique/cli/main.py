@@ -129,9 +129,26 @@ def main() -> None:
         with contextlib.suppress(AttributeError):  # not a text stream of Python
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
-        program(prog_name="pratique")
-    except SystemExit as end:
-        stop.leave(end.code if isinstance(end.code, int) else 1)
-        raise
+        code = _code()
+        stop.leave(code)
     finally:
         stop.over()
+    sys.exit(code)
+
+
+def _code() -> int:
+    """Run the program; its exit code.
+
+    Upstream: on its own click makes "Aborted!" and code 1 of a signal that comes while it reads the command line.
+    """
+    try:
+        with Failure(sys.argv[1:], debug=False):
+            return program(prog_name="pratique", standalone_mode=False) or 0
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except click.ClickException as error:  # only what is to be shown as it is: the help of a group of commands
+        error.show()
+        return error.exit_code
+    except click.Abort:
+        click.echo("Aborted!", err=True)
+        return 1

@@ -245,8 +245,11 @@ def _url(connection: Mapping[str, Any]) -> str:
 
 
 def write(proposal_root: Path, texts: Mapping[str, str], *, force: bool) -> list[str]:
-    """Write files below a project; all of them, or none if one is there and may not be replaced."""
-    there = [path for path in texts if _twin(proposal_root / path)]
+    """Write files below a project; all of them, or none if one is there, says something else and may not be replaced.
+
+    So whoever was interrupted does the same again.
+    """
+    there = [path for path, text in texts.items() if not _is_free(proposal_root / path, text)]
     if there and not force:
         told = ", ".join(shown_path(_twin(proposal_root / path) or Path(path)) for path in there)
         raise ConfigurationError(
@@ -265,6 +268,12 @@ def write(proposal_root: Path, texts: Mapping[str, str], *, force: bool) -> list
             f"{error.filename} cannot be written: {error.strerror}", hint="make the folder writable"
         ) from error
     return list(texts)
+
+
+def _is_free(path: Path, text: str) -> bool:
+    """Whether nothing is there under this name, or this very text."""
+    twin = _twin(path)
+    return twin is None or (twin == path and twin.is_file() and twin.read_bytes() == text.encode())
 
 
 def _twin(path: Path) -> Path | None:

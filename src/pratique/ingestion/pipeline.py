@@ -41,6 +41,8 @@ class DataIngestionPipeline:
 
     def add_source(self, source: DataSource) -> None:
         """Read this source too, after those added before."""
+        if not (callable(getattr(source, "ingest", None)) and hasattr(source, "name")):
+            raise TypeError(f"a source has a name and ingest(), as CSVDataSource has; {type(source).__name__} has not")
         if self._name is not None:
             raise ConfigurationError(
                 f"the sources of {self._name} stand in its pipeline file",
@@ -60,9 +62,10 @@ class DataIngestionPipeline:
         limit = self._config.settings.limits.records_in_memory_max
         records: list[dict[str, Any]] = []
         self.errors, self.counts = {}, {}
+        failed: list[SourceError] = []
         bus = Telling(self._emit).bus
         for source in self._sources:
-            before, began = len(records), time.monotonic()
+            before, failed_before, began = len(records), len(failed), time.monotonic()
             try:
                 for record in source.ingest():
                     if len(records) >= limit:
@@ -74,20 +77,22 @@ class DataIngestionPipeline:
                     records.append(record)
             except SourceError as error:
                 del records[before:]
-                self.errors[source.name] = error
+                failed.append(error)
+                self.errors.setdefault(source.name, error)
                 told = {"problem": problem_of(error), "trace": hide_secrets(stack_trace(error))}
                 bus.emit(ErrorRaised(pipeline=BY_HAND, run_id="", source=source.name, **told))
-            self.counts[source.name] = len(records) - before
+            count = len(records) - before
+            self.counts[source.name] = self.counts.get(source.name, 0) + count  # two may have one name
             bus.emit(
                 IngestionRecorded(
                     pipeline=BY_HAND,
                     run_id="",
                     source=source.name,
-                    success=source.name not in self.errors,
-                    records=self.counts[source.name],
+                    success=len(failed) == failed_before,
+                    records=count,
                     seconds=time.monotonic() - began,
                 )
             )
-        if self.errors and len(self.errors) == len(self._sources):
-            raise next(iter(self.errors.values()))
+        if failed and len(failed) == len(self._sources):
+            raise failed[0]
         return records

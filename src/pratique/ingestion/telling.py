@@ -48,6 +48,7 @@ class Telling:
         try:
             yield
         finally:
+            self.bus.unsubscribe(alerting.observe)
             self.bus.attempt("telling the alerts of this run", alerting.deliver)
 
     def join(self, tellers: Iterable[Teller]) -> None:

@@ -64,6 +64,8 @@ class ErrorTracker:
         One that no run can be trusted to get over is logged as CRITICAL, any other as ERROR; `gravity` says whether it
         is transient, permanent or critical.
         """
+        if not isinstance(exception, BaseException):
+            raise TypeError(f"an exception is expected, not {type(exception).__name__}; log_warning takes a text")
         kind = type(exception).__name__
         told, clean = self._masking.of(context or {})
         hint = clean(exception.hint) if isinstance(exception, PratiqueError) else ""
@@ -102,6 +104,8 @@ class ErrorTracker:
         It is durable when this returns, in the pipeline `_manual`, beside those that pipelines hold, and on no
         account. Raises StateError if it cannot be kept: a record is never lost in silence.
         """
+        if not isinstance(record, Mapping):
+            raise TypeError(f"a record is a mapping of names to values, not {type(record).__name__}")
         config = self._config or ConfigManager()
         state = config.root / config.settings.state.path
         load_id = uuid.uuid4().hex

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import random
 import threading
@@ -103,6 +104,13 @@ def _percentile(weighted: Sequence[tuple[float, float]], share: float) -> float:
     return weighted[-1][0]
 
 
+def _checked(what: str, value: float, most: float = math.inf) -> None:
+    """ValueError for a number that would spoil all that is counted with it."""
+    if not (0 <= value <= most and math.isfinite(value)):
+        bounds = f"0 to {most:g}" if math.isfinite(most) else "0 or more"
+        raise ValueError(f"{what} is {bounds}, not {value}")
+
+
 def _rounded(value: float) -> float:
     return round(value, 6)
 
@@ -142,16 +150,20 @@ class MetricsCollector:
 
     def record_ingestion(self, source: str, success: bool, duration: float, records: int = 1) -> None:  # noqa: FBT001
         """A source was ingested, or failed to be, in `duration` seconds; it was so many records."""
+        _checked("a duration in seconds", duration)
+        _checked("a number of records", records)
         split: dict[str, Any] = {"records": records, "lost": 0} if success else {"records": 0, "lost": records}
         self.observe(IngestionRecorded(**self._common(), source=source, success=success, seconds=duration, **split))
 
     def record_validation(self, valid: bool, records: int = 1, source: str = "") -> None:  # noqa: FBT001
         """So many records were found valid, or not."""
+        _checked("a number of records", records)
         split: dict[str, Any] = {"valid": records if valid else 0, "invalid": 0 if valid else records}
         self.observe(RecordsJudged(**self._common(), source=source, **split))
 
     def record_quality_score(self, score: float, source: str = "") -> None:
         """The quality of records was scored, 0 to 100; the newest score of each source counts."""
+        _checked("a score", score, 100)
         self.observe(QualityScored(**self._common(), source=source, score=score))
 
     def record_error(self, error: BaseException | str, source: str = "") -> None:
