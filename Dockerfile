@@ -5,9 +5,9 @@ ARG PYTHON=python:3.12-slim
 FROM ${PYTHON} AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 PIP_ROOT_USER_ACTION=ignore PYTHONDONTWRITEBYTECODE=1
 WORKDIR /build
-# To strip libraries, with whatever version Debian has: nothing of it stays.
+# For `strip`, of whatever version Debian has: nothing of it stays.
 # hadolint ignore=DL3008
-RUN apt-get update --quiet && apt-get install --quiet --yes --no-install-recommends binutils patchelf
+RUN apt-get update --quiet && apt-get install --quiet --yes --no-install-recommends binutils
 # Locked packages first: their layer is made again only when the lock changes.
 COPY requirements/build.txt requirements/container.txt requirements/
 RUN --mount=type=cache,target=/root/.cache/pip \

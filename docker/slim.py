@@ -28,12 +28,10 @@ DROPPED = (
     "pyarrow/*flight*",  # RPC of Arrow: 35 MB
     "pyarrow/*arrow_s3*",  # files in S3, as Arrow reads them: 17 MB
     "pyarrow/_s3fs*.so",
-    "pyarrow/_substrait*.so",
     "pygments/lexers/[!_]*.py",  # colours for the code of 500 languages: 10 MB
 )
 KEPT = ("botocore/data/s3", "botocore/data/sso", "botocore/data/sso-oidc", "botocore/data/sts", "botocore/data/signin")
 KEPT += ("pygments/lexers/python.py", "pygments/lexers/special.py")
-UNUSED = ("pyarrow/libarrow_substrait.so.*",)  # linked by all of Arrow, called by nothing that is left: 4.5 MB
 LINKED = ("pyarrow/libarrow_python*.so*",)  # a wheel cannot hold links, so it holds the same library three times
 
 
@@ -54,11 +52,6 @@ def main() -> None:
     # What lies in NAME.libs was moved there by the makers of the wheel, and does not survive it.
     libraries = [path for path in packages.rglob("*.so*") if not path.is_symlink() and ".libs" not in str(path.parent)]
     subprocess.run(["strip", "--strip-unneeded", *sorted(libraries)], check=True)
-    for pattern in UNUSED:
-        for unused in found(packages, pattern):
-            beside = [path for path in libraries if path.parent == unused.parent and path != unused]
-            subprocess.run(["patchelf", "--remove-needed", unused.name, *sorted(beside)], check=True)
-            unused.unlink()
 
 
 def found(packages: Path, pattern: str) -> list[Path]:
