@@ -189,6 +189,15 @@ def test_a_broken_record_is_that_records_matter(crm: Crm) -> None:
     assert [record["raw"].encode("utf-8", "surrogateescape") for record in held[:3]] == bad[:3]
 
 
+def test_one_letter_that_is_no_utf_8_holds_one_record(crm: Crm) -> None:
+    """An API that writes Latin-1: what has a letter of it is held, everything else is loaded."""
+    server = crm.serve(lambda _: answer('{"data": [{"id": 1, "note": "Köln"}, {"id": 2, "note": "Bonn"}]}'.encode("latin-1")))  # fmt: skip
+    crm.write(server.url, 'get: /x, records: "data[*]", quarantine: {max_share: 1}')
+    account = crm.run()["sources"][0]["account"]
+    assert (account["read"], account["loaded"], account["quarantined"]) == (2, 1, 1)
+    assert crm.rows() == [(2, "Bonn")]
+
+
 @pytest.mark.parametrize(
     ("records", "page", "ids"),
     [
@@ -481,6 +490,7 @@ def ordered(kind: str, text: str) -> bool:
         ("<?p=2>; rel=next", "?p=2"),
         ('<?p=2>; title="a, <b>; rel=x"; REL="Prev Next"', "?p=2"),
         ('<?p=1>; rel="first", <?a=1,2&p=%2B> ; rel = "next"', "?a=1,2&p=%2B"),
+        (r'<?p=2>; title="not \"rel=x\""; rel="next"', "?p=2"),
         ('<?p=1>; rel="first"', ""),
         ('<?p=2>; rel="next-year"', ""),
         ("", ""),
