@@ -371,6 +371,16 @@ def test_a_reader_that_leaves_is_no_error(project: Path) -> None:
         assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_end_no_command(project: Path, closed: str) -> None:
+    """Whoever starts it with stdin, stdout or stderr closed, as some schedulers do, loses what it says and no more."""
+    command = f"exec {sys.executable} -m pratique quarantine list {closed}"
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "src")}
+    done = subprocess.run(["sh", "-c", command], cwd=project, env=environment, capture_output=True, check=False, timeout=60)  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert (b"Q1" in done.stdout) is (">" not in closed.replace("2>", ""))
+
+
 def test_colour_only_where_it_is_wanted(project: Path) -> None:
     """A pipe gets no colour; --color always does; NO_COLOR wins over a guess."""
     assert "\x1b[" not in process("quarantine", "list", cwd=project).stdout
