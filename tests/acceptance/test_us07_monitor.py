@@ -158,6 +158,21 @@ def test_export_as_json(root: Path) -> None:
         collector.export_metrics("/proc/nowhere/metrics.json")
 
 
+def test_a_number_that_would_spoil_every_sum_is_refused() -> None:
+    """NaN, infinite, below nothing, a score beyond its scale: told to whoever records it; nothing of it is counted."""
+    collector = MetricsCollector()
+    nan = float("nan")
+    for wrong in ({"duration": nan}, {"duration": -0.5}, {"duration": 1, "records": -1}, {"duration": float("inf")}):
+        with pytest.raises(ValueError, match="is a number from 0 on"):
+            collector.record_ingestion("csv", success=True, **wrong)
+    for score in (nan, -1, 100.5):
+        with pytest.raises(ValueError, match="score is a number from 0 to 100"):
+            collector.record_quality_score(score)
+    with pytest.raises(ValueError, match="records is"):
+        collector.record_validation(valid=True, records=-2)
+    assert collector.samples() == []
+
+
 def test_export_for_prometheus(root: Path) -> None:
     """The text is valid for Prometheus' parser, its names are the published ones, and counters grow over all runs."""
     (root / "config" / "staging.yaml").write_text("monitoring: {textfile: metrics/pratique.prom}\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import random
 import threading
@@ -13,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from pratique.errors import PratiqueError, StateError, gravity
+from pratique.errors import PratiqueError, StateError, gravity, text_of
 from pratique.events import (
     ErrorRaised,
     Event,
@@ -141,17 +142,23 @@ class MetricsCollector:
                 self._seconds = (ended - began).total_seconds()
 
     def record_ingestion(self, source: str, success: bool, duration: float, records: int = 1) -> None:  # noqa: FBT001
-        """A source was ingested, or failed to be, in `duration` seconds; it was so many records."""
+        """A source was ingested, or failed to be, in `duration` seconds; it was so many records.
+
+        Raises ValueError, as all of these do, for a number that would spoil every sum: negative, infinite, or none.
+        """
+        _refuse_odd(duration=duration, records=records)
         split: dict[str, Any] = {"records": records, "lost": 0} if success else {"records": 0, "lost": records}
         self.observe(IngestionRecorded(**self._common(), source=source, success=success, seconds=duration, **split))
 
     def record_validation(self, valid: bool, records: int = 1, source: str = "") -> None:  # noqa: FBT001
         """So many records were found valid, or not."""
+        _refuse_odd(records=records)
         split: dict[str, Any] = {"valid": records if valid else 0, "invalid": 0 if valid else records}
         self.observe(RecordsJudged(**self._common(), source=source, **split))
 
     def record_quality_score(self, score: float, source: str = "") -> None:
         """The quality of records was scored, 0 to 100; the newest score of each source counts."""
+        _refuse_odd(100, score=score)
         self.observe(QualityScored(**self._common(), source=source, score=score))
 
     def record_error(self, error: BaseException | str, source: str = "") -> None:
@@ -160,7 +167,7 @@ class MetricsCollector:
             problem = Problem(error, "")
         else:
             code = error.code if isinstance(error, PratiqueError) else type(error).__name__
-            problem = Problem(code, str(error), gravity=gravity(error))
+            problem = Problem(code, text_of(error), gravity=gravity(error))
         self.observe(ErrorRaised(**self._common(), source=source, problem=problem))
 
     def _common(self) -> dict[str, Any]:
@@ -296,6 +303,12 @@ class MetricsCollector:
             return write_whole(Path(path), prometheus_text(self.samples()))
         document = {"exported_at": _now(), **self.get_metrics(), "metrics": described(self.samples())}
         return write_whole(Path(path), json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+
+
+def _refuse_odd(most: float = math.inf, **numbers: float) -> None:
+    for name, number in numbers.items():
+        if not (math.isfinite(number) and 0 <= number <= most):
+            raise ValueError(f"{name} is a number from 0 {f'to {most:g}' if most < math.inf else 'on'}, not {number}")
 
 
 def merged(totals: Iterable[Sample], samples: Iterable[Sample]) -> list[Sample]:
