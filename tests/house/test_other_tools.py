@@ -90,6 +90,7 @@ def installed(folder: Path, package: str) -> Python:
             "PATH": f"{Path(sys.executable).parent}:{environment['PATH']}",
             "AIRFLOW_HOME": str(home),
             "HOME": str(home),
+            "DLT_DATA_DIR": str(home / ".dlt"),  # for root it is one folder of the whole machine
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         }
         whole = [str(place / "bin" / command[0]), *command[1:]]
