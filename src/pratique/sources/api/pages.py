@@ -22,6 +22,7 @@ from pratique.schema import Schema
 from pratique.sources.files.header import expected
 from pratique.sources.files.jsonl import RecordParser, plain_decoder
 
+_DIGITS_MAX: Final = 4000  # Limit: Python refuses to make more of them a number
 _BLANK: Final = re.compile(r"[ \t\r\n]*")
 _BOM: Final = b"\xef\xbb\xbf"
 _LOOK: Final = "look at what it answers: a page for people, or an error?"
@@ -69,7 +70,7 @@ def parsed(body: bytes) -> Any:
     except orjson.JSONDecodeError:
         pass
     try:
-        return json.loads(decoded(body), strict=False)
+        return json.loads(decoded(body), strict=False, parse_int=_int)
     except (ValueError, RecursionError) as error:
         told = (
             f"{error.msg} at character {error.pos + 1}"
@@ -77,6 +78,21 @@ def parsed(body: bytes) -> Any:
             else "nested too deep"
         )
         raise SourceError(f"it is not JSON: {told}", hint=_LOOK) from error
+
+
+def _int(text: str) -> int | float:
+    """A number that leads somewhere; one of thousands of digits is a record's own matter, and no error of its page."""
+    return int(text) if len(text) < _DIGITS_MAX else float(text)
+
+
+def _shown_int(text: str) -> int | str:
+    return int(text) if len(text) < _DIGITS_MAX else text
+
+
+def shown_records(body: bytes, path: JsonPath, most: int) -> tuple[dict[str, Any], ...]:
+    """The first records of a page that was counted, for people: what is wrong in one is not judged."""
+    value = json.loads(decoded(body), strict=False, parse_float=str, parse_int=_shown_int)
+    return tuple(item for item in path.records(value)[:most] if isinstance(item, dict))
 
 
 def exact(body: bytes, path: JsonPath) -> str | None:
