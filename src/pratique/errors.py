@@ -166,6 +166,14 @@ def gravity(error: BaseException) -> Gravity:
     return "critical" if isinstance(error, MemoryError | RecursionError | SystemError) else "permanent"
 
 
+def text_of(value: object) -> str:
+    """What an error, or another value of somebody's, says; of one that cannot say it, why."""
+    try:
+        return str(value)
+    except Exception as worse:  # noqa: BLE001 - whatever its own code raises
+        return f"(its text cannot be made: {type(worse).__name__})"
+
+
 def stack_trace(error: BaseException, *, foreign: bool = False) -> str:
     """Where an error came from: every frame of it and of its causes, the first cause first; never a local variable.
 
@@ -183,5 +191,5 @@ def _stack(error: BaseException, *, foreign: bool, seen: set[int]) -> Iterator[s
     if error.__traceback__:
         yield "Traceback (most recent call last):"
         yield "".join(traceback.format_tb(error.__traceback__)).rstrip("\n")
-    text = str(error) if foreign or isinstance(error, PratiqueError) else ""
+    text = text_of(error) if foreign or isinstance(error, PratiqueError) else ""
     yield f"{type(error).__name__}{': ' + text if text else ''}"

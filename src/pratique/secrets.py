@@ -132,7 +132,11 @@ def remembered(text: str) -> str:
 
 def _written_otherwise(text: str) -> Iterator[str]:
     """How a secret is written where it cannot stand as it is."""
-    yield from (quote(text), quote(text, safe=""), quote_plus(text), json.dumps(text)[1:-1])
+    yield from (quote(text), quote(text, safe=""), quote_plus(text), json.dumps(text)[1:-1], *in_base64(text))
+
+
+def in_base64(text: str) -> Iterator[str]:
+    """What of a secret's base64 is its own, in both alphabets, wherever in the encoded text it begins."""
     data = text.encode("utf-8", "surrogateescape")
     for before in range(3):  # bytes of a group of three that are not its own, as in `user:secret`
         encoded = base64.b64encode(bytes(before) + data).decode().rstrip("=")

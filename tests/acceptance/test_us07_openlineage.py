@@ -247,6 +247,20 @@ def test_a_server_gets_the_same_events_with_the_key(root: Path) -> None:
         assert len(events(root)) == count
 
 
+def test_a_name_and_a_password_in_an_address_are_a_login_and_stand_nowhere(root: Path) -> None:
+    """In a variable or by reference: the server gets them in a header, and no output has them if it cannot be asked."""
+    with receiver(201) as server:
+        address = server.url.replace("://", "://me:canary%2F77@")
+        assert pratique(root, "run", "users", OPENLINEAGE_URL=address).returncode == 0
+        assert {headers["authorization"] for _, headers, _ in server.bodies} == {"Basic bWU6Y2FuYXJ5Lzc3"}
+    (root / "config/prod.yaml").write_text("monitoring: {opentelemetry: {endpoint: '${TOLD}'}}\n")
+    done = pratique(root, "run", "users", "--env", "prod", OPENLINEAGE_URL=address, TOLD=f"{address}/x?k=canary")
+    assert done.returncode == 0
+    assert "events could not be told" in done.stdout
+    assert "canary" not in done.stdout + done.stderr
+    assert not [path for path in root.rglob("*") if path.is_file() and b"canary" in path.read_bytes()]
+
+
 def test_a_server_of_the_settings_comes_before_the_variables(root: Path) -> None:
     """Address, place and key by the settings, the key by reference; what a variable names is not asked."""
     (root / "config/prod.yaml").write_text(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Callable
@@ -77,6 +78,41 @@ def test_an_echoed_secret_stands_on_no_disk(crm: Crm, style: str, written: str) 
     assert {request.query["key"] for request in server.requests} == {SECRET}
     if style != "cursor":
         assert all(request.target.endswith("&x=%C3%A9") for request in server.requests[1:])
+
+
+@pytest.mark.parametrize(
+    "auth",
+    [
+        'type: bearer, token: "${CRM_SECRET}"',
+        'type: basic, user: me, password: "${CRM_SECRET}"',
+        'type: api_key, name: X-Key, key: "${CRM_SECRET}"',
+    ],
+)
+def test_what_an_api_repeats_of_headers_and_in_base64_stands_on_no_disk(crm: Crm, auth: str) -> None:
+    """Headers that are sent back, and a cursor that wraps the secret: hidden, and whole again when it is asked with."""
+    busy = [True]
+    wrapped = base64.b64encode(json.dumps({"key": SECRET, "at": 2}).encode()).decode()
+
+    def work(request: Request) -> bytes:
+        after = request.query.get("after")
+        if after and busy:
+            return answer(b"", "429 Slow", {"Retry-After": "99999"})
+        return answer({"you": request.headers, "data": rows(2 if after else 1), "after": None if after else wrapped})
+
+    server = crm.serve(work)
+    source = 'get: /contacts, paginate: {cursor: after, param: after}, records: "data[*]"'
+    crm.write(server.url, source, connection=f"{NEAR}, auth: {{{auth}}}")
+    assert "asks to wait" in crm.problem()["message"]
+    found = kept(crm)
+    assert b'"data"' in found, "pages are kept"
+    assert SECRET.encode() not in found
+    for before in ("", "me:", "m"):  # wherever it begins in a group of three
+        part = base64.b64encode((before + SECRET).encode())[len(before) + 1 : -4]
+        assert part not in found, "the secret stands on the disk, in base64"
+    busy.clear()
+    crm.run()
+    assert [request.query.get("after") for request in server.requests] == [None, wrapped, wrapped]
+    assert len(crm.rows()) == 20
 
 
 def test_a_record_that_holds_a_secret_stays_as_it_is(crm: Crm) -> None:

@@ -241,6 +241,8 @@ REFUSED = {
     "broken JSON": (lambda _: answer(b'{"data": [{"id": 1}, {"id": '), "it is not JSON"),
     "another JSON": (lambda _: answer({"error": "no rights"}), "there is no 'data'; there are 'error'"),
     "no array": (lambda _: answer({"data": {"id": 1}}), "an array is expected, an object is there"),
+    "nested deep": (lambda _: answer(b'{"data": [' + b"[" * 1010 + b"]" * 1010 + b"]}"), "it is not JSON: nested too deep"),
+    "records twice": (lambda _: answer(b'{"data": [{"id": 1}], "data": []}'), "the key 'data' stands twice, again at character 31"),
     "nested without end": (lambda _: answer(b"[" * 200_000), "it is not JSON: nested too deep"),
     "400": (lambda _: answer({"error": f"bad key {SECRET}"}, "400 Bad"), "answers 400 Bad"),
     "401": (lambda _: answer(b"", "401 Unauthorized"), "answers 401"),
@@ -306,16 +308,62 @@ def test_pages_without_end_are_seen(crm: Crm, script: Callable[[Request], bytes]
     assert not (crm.root / "lake.duckdb").exists()
 
 
-def test_a_server_that_gives_fewer_than_asked_for_is_seen(crm: Crm) -> None:
-    """By offsets of 20, a server that never gives more than 10 would lose every second page: the run says so."""
+@pytest.mark.parametrize("there", [95, 15])
+@pytest.mark.parametrize("told", ["", ", total: total"])
+def test_a_server_that_gives_fewer_than_asked_for_is_seen(crm: Crm, there: int, told: str) -> None:
+    """By offsets of 20, a server that never gives more than 10 would lose records, also the last ones: the run says so."""
 
     def script(request: Request) -> bytes:
         offset = int(request.query["offset"])
-        return answer({"data": [{"id": number} for number in range(offset, min(offset + 10, 95))]})
+        data = [{"id": number} for number in range(offset, min(offset + 10, there))]
+        return answer({"data": data, "total": there})
 
     server = crm.serve(script)
-    crm.write(server.url, 'get: /x, paginate: {offset: offset, size: 20, size_param: limit}, records: "data[*]"')
+    paginate = f"{{offset: offset, size: 20, size_param: limit{told}}}"
+    crm.write(server.url, f'get: /x, paginate: {paginate}, records: "data[*]"')
     assert "write size: 10" in json.dumps(crm.problem())
+
+
+@pytest.mark.parametrize("missing", ["empty", "404"])
+def test_records_that_an_api_keeps_to_itself_are_no_sign_of_short_pages(crm: Crm, missing: str) -> None:
+    """Where the last page is short because the API leaves records out of it, all that it gives is loaded."""
+
+    def script(request: Request) -> bytes:
+        offset = int(request.query["offset"])
+        data = [{"id": number} for number in range(offset, min(offset + 20, 35)) if number % 10 or number < 30]
+        none = not data and missing == "404"
+        return answer({"data": data, "total": 35}, "404 Not Found" if none else "200 OK")
+
+    server = crm.serve(script)
+    told = ", total: total" if missing == "404" else ""  # whoever refuses what is behind the end says where that is
+    crm.write(
+        server.url, f'get: /x, paginate: {{offset: offset, size: 20, size_param: limit{told}}}, records: "data[*]"'
+    )
+    assert crm.run()["notices"] == (["contacts: /x tells of 35 records and gave 34"] if told else [])
+    assert len(crm.rows()) == 34
+
+
+@pytest.mark.parametrize("total", [35, 0, 25])
+def test_a_total_and_a_size_do_not_end_a_walk_before_its_end(crm: Crm, total: int) -> None:
+    """Pages of 10 where 100 were asked for, a total that is none or too small: every record is loaded."""
+
+    def script(request: Request) -> bytes:
+        first = int(request.query["page"]) * 10
+        return answer({"n": total, "data": [{"id": number} for number in range(first, min(first + 10, 45))]})
+
+    server = crm.serve(script)
+    crm.write(server.url, PAGES.replace("page: page", "page: page, total: n, size: 100, size_param: limit"))
+    crm.run()
+    assert [number for number, _ in crm.rows()] == list(range(10, 45))
+
+
+@pytest.mark.parametrize("after", [True, {"id": 7}, [7]])
+def test_a_cursor_that_is_no_text_is_no_end(crm: Crm, after: object) -> None:
+    """A path that names something else than a cursor is told: the first page alone would pass for all of them."""
+    server = crm.serve(lambda _: answer({"data": rows(1), "next": after}))
+    crm.write(server.url, 'get: /x, paginate: {cursor: next, param: after}, records: "data[*]"')
+    assert "at 'next', is" in crm.problem()["message"]
+    assert not (crm.root / "lake.duckdb").exists()
 
 
 def test_a_hole_in_the_pages_is_seen(crm: Crm) -> None:

@@ -89,6 +89,7 @@ def test_missing_rights_and_wrong_passwords_are_told_at_once(postgres, monkeypat
     started = time.monotonic()
     printed = postgres.command("--json", code=3)
     assert "password authentication failed" in printed
+    assert "check user and password of the connection" in printed
     assert time.monotonic() - started < 20
     kept = [path.read_bytes() for path in (postgres.root / ".pratique").rglob("*") if path.is_file()]
     assert not [
@@ -144,6 +145,7 @@ def test_a_server_that_does_not_answer_is_tried_again_and_stops_its_own_source(p
     problem = report["sources"][0]["problem"]
     assert problem["code"] == "source_unreachable"
     assert "cannot be reached" in problem["message"]
+    assert "failed: Connection refused, tried again 3 times" in problem["message"], "it says why"
 
 
 def test_a_signal_ends_a_run_that_waits_for_the_database(postgres) -> None:

@@ -61,6 +61,19 @@ def test_new_rows_are_told_by_a_cursor(sqlite, first: str, second: str, lookback
     assert "is less than at the last run" in sqlite.run()["notices"][1]
 
 
+@pytest.mark.parametrize("lookback", ["", ", lookback: 1m"])
+def test_a_text_that_is_no_date_does_not_hide_those_that_come(sqlite, lookback: str) -> None:
+    """Among dates and times it is told, not read: greater than each of them, it would be the last that is ever seen."""
+    sqlite.sql("CREATE TABLE orders (id INTEGER PRIMARY KEY, note TEXT, moved TEXT)")
+    sqlite.sql("INSERT INTO orders VALUES (1, 'a', '2026-01-01 10:00:00'), (2, 'b', 'unknown'), (3, 'c', '')")
+    schema = "primaryKey: id\nfields: {id: integer, note: {}, moved: {}}\n"
+    sqlite.write(f"table: orders, cursor: {{field: moved{lookback}}}", schema, "merge")
+    assert sqlite.run()["notices"] == ["orders: 2 rows are not read: their moved is NULL, or has no place in an order"]
+    sqlite.sql("INSERT INTO orders VALUES (4, 'd', '2026-01-02 10:00:00')")
+    sqlite.run()
+    assert [row[0] for row in sqlite.rows()] == [1, 4]
+
+
 @pytest.mark.parametrize(
     ("source", "message"),
     [

@@ -22,6 +22,7 @@ from pratique.monitoring import MetricsCollector
 from pratique.monitoring.bus import Bus
 from pratique.monitoring.metrics import merged
 from pratique.monitoring.sending import Teller
+from pratique.secrets import hide_secrets
 
 
 class Telling:
@@ -82,7 +83,7 @@ class Telling:
     def _settle(self) -> int:
         self.close()
         untold = [teller.untold() for teller in self._tellers]
-        self._reasons = tuple(dict.fromkeys(reason for _, reason in untold if reason))
+        self._reasons = tuple(dict.fromkeys(hide_secrets(reason) for _, reason in untold if reason))
         return sum(number for number, _ in untold)
 
     def _catch_up(self, ledger: Ledger, event: RunFinished) -> None:

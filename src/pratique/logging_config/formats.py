@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
 
-from pratique.errors import stack_trace
+from pratique.errors import stack_trace, text_of
 from pratique.printable import shown
 from pratique.secrets import hide_secrets
 
@@ -19,6 +19,7 @@ MASK: Final = "***"
 EVENT_FIELDS: Final = "pratique_event"  # attribute of a record: fields of an event, whose names are ours
 USER_FIELDS: Final = "pratique_fields"  # the same, of somebody who logs
 _OWN: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
+_DEPTH_MAX: Final = 50  # Limit: of mappings and lists in each other; what is deeper is not told
 _HIDDEN_MIN: Final = 4  # Limit: a shorter value cannot be told from other text
 
 SensitiveNames = Callable[[], frozenset[str] | None]
@@ -61,7 +62,9 @@ class Masking:
 
         return {name: _cleaned(value, clean) for name, value in told.items()}, clean
 
-    def _masked(self, value: Any, hidden: set[str]) -> Any:
+    def _masked(self, value: Any, hidden: set[str], depth: int = 0) -> Any:
+        if depth > _DEPTH_MAX:
+            return MASK
         if isinstance(value, Mapping):
             told = {}
             for key, item in value.items():
@@ -70,9 +73,13 @@ class Masking:
                     hidden.update(text for text in _texts(item) if len(text) >= _HIDDEN_MIN)
                     told[str(key)] = MASK
                 else:
-                    told[str(key)] = self._masked(item, hidden)
+                    told[str(key)] = self._masked(item, hidden, depth + 1)
             return told
-        return [self._masked(item, hidden) for item in value] if isinstance(value, list | tuple | set) else value
+        return (
+            [self._masked(item, hidden, depth + 1) for item in value]
+            if isinstance(value, list | tuple | set)
+            else value
+        )
 
 
 class Entries:
@@ -90,7 +97,7 @@ class Entries:
         error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
         if error is not None:
             trace = stack_trace(error, foreign=True)
-            event |= {"error.type": type(error).__name__, "error.message": str(error)}
+            event |= {"error.type": type(error).__name__, "error.message": text_of(error)}
         return Entry(
             datetime.fromtimestamp(record.created, UTC),
             record.levelname.lower(),
@@ -104,13 +111,15 @@ class Entries:
 _NEVER_SENSITIVE: Final = frozenset({"source", "gravity", "hint"})  # of the error tracker
 
 
-def _texts(value: Any) -> Iterable[str]:
+def _texts(value: Any, depth: int = 0) -> Iterable[str]:
     """Every text in a value."""
+    if depth > _DEPTH_MAX:
+        return []
     if isinstance(value, Mapping):
         value = list(value.values())
     if isinstance(value, list | tuple | set):
-        return [text for item in value for text in _texts(item)]
-    return [] if value is None else [str(value)]
+        return [text for item in value for text in _texts(item, depth + 1)]
+    return [] if value is None else [text_of(value)]
 
 
 def _cleaned(value: Any, clean: Callable[[str], str]) -> Any:
@@ -121,7 +130,7 @@ def _cleaned(value: Any, clean: Callable[[str], str]) -> Any:
         return {clean(str(key)): _cleaned(item, clean) for key, item in value.items()}
     if isinstance(value, list | tuple | set):
         return [_cleaned(item, clean) for item in value]
-    return clean(str(value))
+    return clean(text_of(value))
 
 
 def _message(record: logging.LogRecord) -> str:

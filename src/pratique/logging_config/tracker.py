@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pratique.config_manager import ConfigManager
-from pratique.errors import ConfigurationError, PratiqueError, StateError, gravity, stack_trace
+from pratique.errors import ConfigurationError, PratiqueError, StateError, gravity, stack_trace, text_of
 from pratique.events import Emit, ErrorRaised
 from pratique.ledger import open_ledger
 from pratique.logging_config.formats import EVENT_FIELDS, USER_FIELDS, Masking
@@ -21,6 +21,7 @@ from pratique.logging_config.setup import LOGGER
 from pratique.model import Account, Cause, Failure, Marker, Problem, RawRecord, Segment, Written
 from pratique.project import sensitive_fields
 from pratique.quarantine import Quarantine, quarantine_record
+from pratique.quarantine.records import to_line
 
 BY_HAND: Final = "_manual"  # a pipeline of people cannot be named so
 _RECENT_MAX: Final = 100  # Limit: errors that the summary tells one by one
@@ -73,7 +74,7 @@ class ErrorTracker:
             pipeline=BY_HAND,
             run_id="",
             source=source,
-            problem=Problem(kind, clean(str(exception)), hint, gravity=gravity(exception)),
+            problem=Problem(kind, clean(text_of(exception)), hint, gravity=gravity(exception)),
             trace=clean(stack_trace(exception, foreign=True)),
             context=told,
         )
@@ -102,14 +103,20 @@ class ErrorTracker:
         """Hold a record, whole, for this reason; give the id by which `pratique quarantine show` knows it.
 
         It is durable when this returns, in the pipeline `_manual`, beside those that pipelines hold, and on no
-        account. Raises StateError if it cannot be kept: a record is never lost in silence.
+        account. Raises StateError if it cannot be kept: a record is never lost in silence. TypeError for what is none.
         """
         if not isinstance(record, Mapping):
             raise TypeError(f"a record is a mapping of names to values, not {type(record).__name__}")
         config = self._config or ConfigManager()
         state = config.root / config.settings.state.path
         load_id = uuid.uuid4().hex
-        held = _held(record, reason, source, load_id, sensitive_fields(config.root))
+        try:
+            held = _held(record, reason, source, load_id, sensitive_fields(config.root))
+            to_line(held)  # nothing is begun for what cannot be written
+        except RecursionError as error:
+            raise StateError(
+                "the record holds itself, or is nested too deep", hint="hold a plain copy of it"
+            ) from error
         ledger = open_ledger(state / "ledger.sqlite")
         try:
             segment = Quarantine(state / "quarantine", ledger).write(BY_HAND, load_id, 1, iter([held]))

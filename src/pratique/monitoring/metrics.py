@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from pratique.errors import PratiqueError, StateError, gravity
+from pratique.errors import PratiqueError, StateError, gravity, text_of
 from pratique.events import (
     ErrorRaised,
     Event,
@@ -149,7 +149,10 @@ class MetricsCollector:
                 self._seconds = (ended - began).total_seconds()
 
     def record_ingestion(self, source: str, success: bool, duration: float, records: int = 1) -> None:  # noqa: FBT001
-        """A source was ingested, or failed to be, in `duration` seconds; it was so many records."""
+        """A source was ingested, or failed to be, in `duration` seconds; it was so many records.
+
+        Raises ValueError, as all of these do, for a number that would spoil every sum: negative, infinite, or none.
+        """
         _checked("a duration in seconds", duration)
         _checked("a number of records", records)
         split: dict[str, Any] = {"records": records, "lost": 0} if success else {"records": 0, "lost": records}
@@ -172,7 +175,7 @@ class MetricsCollector:
             problem = Problem(error, "")
         else:
             code = error.code if isinstance(error, PratiqueError) else type(error).__name__
-            problem = Problem(code, str(error), gravity=gravity(error))
+            problem = Problem(code, text_of(error), gravity=gravity(error))
         self.observe(ErrorRaised(**self._common(), source=source, problem=problem))
 
     def _common(self) -> dict[str, Any]:

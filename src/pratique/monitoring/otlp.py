@@ -58,6 +58,7 @@ from pratique.events import (
 from pratique.measures import ACTIVE, BUCKETS, METRICS, Sample
 from pratique.model import Account, Problem, RunReport
 from pratique.monitoring.exporters import own_version
+from pratique.monitoring.posting import shown
 from pratique.monitoring.sending import PASSING, Refused, Sender
 from pratique.secrets import hide_secrets
 
@@ -237,11 +238,11 @@ class _Once(requests.Session):
         try:
             answer = super().request(method, url, *args, **more)
         except requests.RequestException as error:
-            self.refused = Refused(f"{url!s}: {_cause(error)}", passing=isinstance(error, _PASSING))
+            self.refused = Refused(f"{shown(str(url))}: {_cause(error)}", passing=isinstance(error, _PASSING))
         else:
             if answer.ok and not answer.is_redirect:
                 return answer
-            told = f"{url!s} answered {answer.status_code} {answer.reason}"
+            told = f"{shown(str(url))} answered {answer.status_code} {answer.reason}"
             self.refused = Refused(told, passing=answer.status_code in PASSING)
         raise requests.RequestException(self.refused.reason)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import http.client
 import json
 import re
@@ -11,9 +10,9 @@ import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
-from urllib.parse import unquote, urlsplit
 
 from pratique.monitoring.alerts.wording import EVENT_TYPE, text_of
+from pratique.monitoring.posting import login
 from pratique.secrets import hide_secrets, reveal
 
 _WEB: Final = ("https://", "http://")
@@ -61,8 +60,8 @@ class Channel:
 def web(url: str, timeout_seconds: float, body: bytes | None = None, headers: Mapping[str, str] | None = None) -> None:
     """POST a body, or GET without one; ChannelError unless the answer is of the 200s."""
     try:
-        address, login = _login(url)
-        told = {"User-Agent": "pratique", **login, **(headers or {})}
+        address, user = login(url)
+        told = {"User-Agent": "pratique", **user, **(headers or {})}
         request = urllib.request.Request(address, data=body, headers=told)  # noqa: S310 - http and https only
         with _OPENER.open(request, timeout=timeout_seconds):
             return
@@ -75,16 +74,6 @@ def web(url: str, timeout_seconds: float, body: bytes | None = None, headers: Ma
         raise ChannelError("its url, or one of its headers, is not one") from None
     except (OSError, http.client.HTTPException) as error:
         raise ChannelError(f"it cannot be reached: {_told(error)}") from None
-
-
-def _login(url: str) -> tuple[str, dict[str, str]]:
-    """An address without the name and password that stand in it, and the header that says them."""
-    parts = urlsplit(url)
-    if parts.username is None:
-        return url, {}
-    pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
-    bare = parts._replace(netloc=parts.netloc.rpartition("@")[2])
-    return bare.geturl(), {"Authorization": f"Basic {base64.b64encode(pair).decode()}"}
 
 
 def _by_apprise(url: str) -> Any:

@@ -45,9 +45,9 @@ _REFUSALS: Final = {
     404: "check the url of the connection, and the path",
 }
 # Possessive throughout: no header, however long, makes it go back.
-_VALUE: Final = r'(?:=\s*+(?:"([^"]*+)"|([^\s,;"]*+)))?+'
+_VALUE: Final = r'(?:=\s*+(?:"((?:[^"\\]|\\.)*+)"|([^\s,;"]*+)))?+'
 _PARAMETER: Final = re.compile(r";\s*+([^\s,;=]++)\s*+" + _VALUE)
-_LINK: Final = re.compile(r"<([^<>]*+)>((?:\s*+;\s*+[^\s,;=]++\s*+" + _VALUE.replace("([", "(?:[") + ")*+)")
+_LINK: Final = re.compile(r"<([^<>]*+)>((?:\s*+;\s*+[^\s,;=]++\s*+" + re.sub(r"\((?!\?)", "(?:", _VALUE) + ")*+)")
 _NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
 
 

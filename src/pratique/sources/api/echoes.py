@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from pratique.apis import ApiInput
 from pratique.errors import SourceError
-from pratique.secrets import Secret
+from pratique.secrets import Secret, in_base64
 from pratique.sources.api.pages import PageReader, decoded
 
 _CHARACTERS_MIN: Final = 4  # Limit: a shorter value protects nothing, and stands in other text by chance
@@ -19,14 +19,14 @@ _RUN: Final = re.compile(r"[A-Za-z0-9]+")
 
 
 class Echoes:
-    """The secrets of one source that its requests hold where an API may repeat them: in parameters, path and body."""
+    """The secrets of one source that its requests hold, so that an API may repeat them: as they are, or in base64."""
 
     def __init__(self, asked: ApiInput) -> None:
         auth = asked.server.auth
-        given = [asked.params, asked.path_params, asked.body, auth.secret if auth.place == "query" else None]
-        self._secrets = sorted(
-            {text for text in _secrets(given) if len(text) >= _CHARACTERS_MIN}, key=lambda text: (-len(text), text)
-        )
+        given = [asked.params, asked.path_params, asked.body, auth.secret, dict(asked.server.headers)]
+        plain = {text for text in _secrets(given) if len(text) >= _CHARACTERS_MIN}
+        encoded = {form for text in plain for form in in_base64(text)}
+        self._secrets = sorted(plain | encoded, key=lambda text: (-len(text), text))
         self._patterns = [re.compile("".join(map(_written, text))) for text in self._secrets]
         # However a secret is written, its letters and digits are: pages without them are looked at no further.
         self._runs = [max(_RUN.findall(text), key=len, default="").encode() for text in self._secrets]

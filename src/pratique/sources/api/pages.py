@@ -10,6 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -21,8 +22,10 @@ from pratique.schema import Schema
 from pratique.sources.files.header import expected
 from pratique.sources.files.jsonl import RecordParser, plain_decoder
 
+_DIGITS_MAX: Final = 4000  # Limit: Python refuses to make more of them a number
 _BLANK: Final = re.compile(r"[ \t\r\n]*")
 _BOM: Final = b"\xef\xbb\xbf"
+_LOOK: Final = "look at what it answers: a page for people, or an error?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,7 @@ class Counted:
 def counted(body: bytes, records: JsonPath) -> Counted:
     """Count the records of a page; SourceError says why it is none."""
     value = parsed(body)
+    _refuse_twins(body, records)
     try:
         found = records.records(value)
     except ValueError as error:
@@ -44,9 +48,19 @@ def counted(body: bytes, records: JsonPath) -> Counted:
         raise SourceError(told, hint="correct `records`, such as data[*]") from error
     try:
         text = orjson.dumps(found)
-    except (orjson.JSONEncodeError, RecursionError):
-        text = repr(found).encode("utf-8", "surrogatepass")
+    except orjson.JSONEncodeError:  # half a character, or more nesting than it writes
+        try:
+            text = repr(found).encode("utf-8", "surrogatepass")
+        except RecursionError as error:
+            raise SourceError("it is not JSON: nested too deep", hint=_LOOK) from error
     return Counted(value, len(found), hashlib.sha256(text).hexdigest() if found else "")
+
+
+def _refuse_twins(body: bytes, records: JsonPath) -> None:
+    """Raise SourceError where a key on the way to the records stands twice in one object: which of them is meant?"""
+    keys = [step for step in records.steps if isinstance(step, str)]
+    if b"\\u" in body or any(body.count(json.dumps(key, ensure_ascii=False).encode()) > 1 for key in keys):
+        PageReader(None, records).refuse_twins(body)
 
 
 def parsed(body: bytes) -> Any:
@@ -56,21 +70,40 @@ def parsed(body: bytes) -> Any:
     except orjson.JSONDecodeError:
         pass
     try:
-        return json.loads(decoded(body), strict=False)
+        return json.loads(decoded(body), strict=False, parse_int=_int)
     except (ValueError, RecursionError) as error:
         told = (
             f"{error.msg} at character {error.pos + 1}"
             if isinstance(error, json.JSONDecodeError)
             else "nested too deep"
         )
-        raise SourceError(
-            f"it is not JSON: {told}", hint="look at what it answers: a page for people, or an error?"
-        ) from error
+        raise SourceError(f"it is not JSON: {told}", hint=_LOOK) from error
+
+
+def _int(text: str) -> int | float:
+    """A number that leads somewhere; one of thousands of digits is a record's own matter, and no error of its page."""
+    return int(text) if len(text) < _DIGITS_MAX else float(text)
+
+
+def _shown_int(text: str) -> int | str:
+    return int(text) if len(text) < _DIGITS_MAX else text
+
+
+def shown_records(body: bytes, path: JsonPath, most: int) -> tuple[dict[str, Any], ...]:
+    """The first records of a page that was counted, for people: what is wrong in one is not judged."""
+    value = json.loads(decoded(body), strict=False, parse_float=str, parse_int=_shown_int)
+    return tuple(item for item in path.records(value)[:most] if isinstance(item, dict))
 
 
 def exact(body: bytes, path: JsonPath) -> str | None:
-    """What stands at a path along keys as the text that it is; None for nothing, an empty text, false and zero."""
+    """What stands at a path along keys as the text that it is; None for nothing, an empty text, false and zero.
+
+    Raises SourceError for what is neither a text nor a number, and so leads nowhere.
+    """
     value = path.one(parsed(body))
+    if value is True or (value and isinstance(value, dict | list)):
+        told = f"what leads to the next page, at {path.text!r}, is {kind_of(value)}, no text and no number"
+        raise SourceError(told, hint="correct the path at `cursor` of `paginate`")
     if isinstance(value, float) or (isinstance(value, int) and not isinstance(value, bool)):
         found = path.one(json.loads(decoded(body), parse_float=str, parse_int=str, strict=False))
         return str(found) if value else None
@@ -80,6 +113,15 @@ def exact(body: bytes, path: JsonPath) -> str | None:
 def decoded(body: bytes) -> str:
     """The text of a page; what is no UTF-8 in it is kept, and seen when it is judged."""
     return body.removeprefix(_BOM).decode("utf-8", "surrogateescape")
+
+
+def _is_doubtful(text: str) -> bool:
+    """Whether half a character, or a byte that is no UTF-8, may stand in a record."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return "\\u" in text
 
 
 class CutRecord(NamedTuple):
@@ -110,7 +152,7 @@ class PageReader:
                 found = self._path.records(self._decoder.decode(text))
             except (ValueError, RecursionError):
                 found = [None]  # something is wrong in one of them: which one?
-            doubtful = "\\u" in text
+            doubtful = _is_doubtful(text)
             made = [self._parser.of(record, doubtful=doubtful) if type(record) is dict else None for record in found]
             if all(values is not None for values in made):
                 return [(values, None) for values in made if values is not None]
@@ -125,7 +167,7 @@ class PageReader:
             found = self._cut(text, self._decoder)
         except (ValueError, StopIteration, RecursionError):
             found, plain = self._cut(text, self._lenient), False
-        doubtful = "\\u" in text
+        doubtful = _is_doubtful(text)
         for begin, end, value in found:
             values = self._parser.of(value, doubtful=doubtful) if plain and type(value) is dict else None
             if values is not None:
@@ -144,6 +186,11 @@ class PageReader:
                 raw = text[record.begin : record.end].encode("utf-8", "surrogateescape")
                 offset = skipped + len(text[: record.begin].encode("utf-8", "surrogateescape"))
                 yield number, raw.decode("utf-8", "backslashreplace"), record.values, offset
+
+    def refuse_twins(self, body: bytes) -> None:
+        """Raise SourceError where a key on the way to the records stands twice in one object."""
+        with suppress(ValueError, StopIteration, RecursionError):  # what is wrong inside a record is that one's verdict
+            self._cut(decoded(body), self._lenient)
 
     def _cut(self, text: str, decoder: json.JSONDecoder) -> list[tuple[int, int, Any]]:
         """Begin, end and decoded value of every record; ValueError or StopIteration where the text is broken."""
@@ -186,7 +233,7 @@ class PageReader:
             at = _skip(text, at + 1)
 
     def _members(self, text: str, begin: int, steps: tuple[str | int, ...], scan: Any, found: list[Any]) -> int:
-        """Walk through an object. Of two members of one name the last one counts, as for every parser."""
+        """Walk through an object. SourceError if two of its members have the name of the next step."""
         at = _skip(text, begin + 1)
         chosen: list[Any] | None = None
         if text[at : at + 1] == "}":
@@ -199,6 +246,9 @@ class PageReader:
                     raise ValueError(key)
                 at = _skip(text, at + 1)
                 if key == steps[0]:
+                    if chosen is not None:
+                        told = f"the key {key!r} stands twice, again at character {at + 1}"
+                        raise SourceError(told, hint="which one is meant? have the API repaired")
                     chosen = []
                     at = self._walk(text, at, steps[1:], scan, chosen)
                 else:

@@ -21,7 +21,7 @@ from pratique.model import ArrowForm, Disposition, FileVersion, Landed, LandedFi
 from pratique.schema import Schema
 from pratique.schema.binding import reader_of
 from pratique.sources.api.cursor import before, key_of
-from pratique.sources.api.pages import PageReader, counted
+from pratique.sources.api.pages import PageReader, counted, shown_records
 from pratique.sources.api.reading import Page, Reading
 from pratique.sources.base import SHOWN_RECORDS, Probe, ReadLimits
 
@@ -53,19 +53,20 @@ class ApiSource:
     def probe(self) -> Probe:
         """Ask for the first page and look at its first records; nothing is kept."""
         values = self.values()[:1]
+        where = f"{self.input.path} of {self.input.server.origin}"
         try:
             answer = run(
                 _walking().first_answer(
                     self.input, self.limits, self._cursor(Position())[1], values[0] if values else ()
                 )
             )
+            if answer.status == 204 and not answer.body:  # noqa: PLR2004 - No Content
+                return Probe(True, f"{where} answers 204: there are no records")
             found = counted(answer.body, self.input.records)
         except SourceError as error:
             return Probe.of(error, "permissions")
-        page = self.input.records.records(json.loads(answer.body, parse_float=str))
-        records = tuple(item for item in page[:SHOWN_RECORDS] if isinstance(item, dict))
-        told = f"{self.input.path} of {self.input.server.origin} answers with {found.records} records"
-        return Probe(True, told, records)
+        records = shown_records(answer.body, self.input.records, SHOWN_RECORDS)
+        return Probe(True, f"{where} answers with {found.records} records", records)
 
     def land(self, since: Position) -> Landed:
         """Land every page that is new since `since`, and describe them.

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import re
 from dataclasses import dataclass, field, replace
 from itertools import count, takewhile
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from pratique.apis import ApiInput, Paging, origin
+from pratique.apis import ApiInput, JsonPath, Paging, origin
 from pratique.errors import SourceError
 from pratique.sources.api.client import Answer, Client, head, joined, linked, shown
 from pratique.sources.api.echoes import Echoes
-from pratique.sources.api.pages import Counted, counted, exact
+from pratique.sources.api.pages import Counted, counted, exact, parsed
 from pratique.sources.api.reading import Page, Reading
 from pratique.sources.api.requests import Ask, request
 from pratique.sources.base import ReadLimits
@@ -103,36 +104,81 @@ class Walk:
         tasks: dict[int, asyncio.Task[Page]] = {}
         seen: dict[str, int] = {}
         number, records, short = 1, 0, 0
-        last: int | None = None
+        last: int | None = None  # as `pages` tells it, or because all of `total` is there
+        likely: int | None = None  # as `total` and `size` say, if the API gives as many as it is asked for
         ahead = paging.style == "page" or paging.size is not None
         try:
             while last is None or number <= last:
-                behind = number + self._ahead(number, last) if ahead else number + 1
-                for wanted in range(number, min(behind, (last or behind) + 1)):
+                known = last or (likely and max(likely, number))
+                behind = number + self._ahead(number, known) if ahead else number + 1
+                for wanted in range(number, min(behind, (known or behind) + 1)):
                     if wanted not in tasks and (stretch, wanted) not in self.reading.pages:
                         tasks[wanted] = asyncio.create_task(self._number(stretch, wanted, paging, records))
                 task = tasks.pop(number, None)
-                page = await task if task else self.reading.pages[stretch, number]
-                if not page.records and (last is None or number > last):
+                try:
+                    page = await task if task else self.reading.pages[stretch, number]
+                except SourceError as error:
+                    if likely and number > likely and _no_such_page(error):
+                        break
+                    raise
+                if not page.records and last is None and number >= (likely or 0):
                     break
-                self._look_at_number(stretch, page, paging, seen, short)
+                self._look_at_number(stretch, page, paging, seen, short, records, likely)
                 records += page.records
                 short = number if paging.style == "offset" and paging.size and page.records < paging.size else short
-                last = self._last(page, paging, records, number) or last
+                last = page.last or (number if page.total == records else last)
+                likely = self._likely(page, paging, records)
                 number += 1
         finally:
             for task in tasks.values():
                 task.cancel()
             await asyncio.gather(*tasks.values(), return_exceptions=True)
         self._look_at_total(stretch)
+        if last is None:
+            self._look_for_hole(stretch, number)
+        if short and (last is None or short < last):
+            await self._look_behind(stretch, paging, short, records)
+
+    @staticmethod
+    def _likely(page: Page, paging: Paging, records: int) -> int | None:
+        """The number of the last page, if the API gives as many as it is asked for; None where that is not known."""
+        if page.total is None or paging.size is None or page.total <= records:
+            return None
+        return -(-page.total // paging.size)
+
+    def _look_for_hole(self, stretch: int, number: int) -> None:
+        """Raise SourceError if a page behind the empty one that ended the walk, asked for ahead, is not empty."""
         ahead_of_end = (
             self.reading.pages.get((stretch, number + more)) for more in range(1, self._ahead(number, 0) + 1)
         )
         beyond = next((page.number for page in ahead_of_end if page and page.records), None)
-        if beyond is not None and last is None:
+        if beyond is not None:
             hint = "have the API repaired, or say with `total` or `pages` where it ends"
             told = f"page {number} is empty, but page {beyond} is not"
             raise SourceError(f"{self.asked.name}: {told}", hint=hint, facts=_USELESS)
+
+    async def _look_behind(self, stretch: int, paging: Paging, short: int, records: int) -> None:
+        """Raise SourceError if records stand right behind a short page that looked like the last one.
+
+        An API that gives at most 10 at once has nothing at offset 100, and 25 records between. One that leaves records
+        out after it has cut its pages gives there what is known already.
+        """
+        try:
+            answer = await self.client.fetch(self._ask(stretch, paging, str(paging.first + records)))
+        except SourceError as error:
+            if _no_such_page(error):
+                return
+            raise
+        page = self.reading.pages[stretch, short]
+        if _texts(answer.body, self.asked.records) - _texts(self.reading.body(page), self.asked.records):
+            raise self._too_short(page, paging)
+
+    def _too_short(self, page: Page, paging: Paging) -> SourceError:
+        return SourceError(
+            f"{self.asked.name}: a page has {page.records} records instead of {paging.size}, and is not the last one",
+            hint=f"the API gives no more at once: write size: {page.records}",
+            facts=_USELESS,
+        )
 
     def _ahead(self, number: int, last: int | None) -> int:
         """How many pages are asked for at once: while nobody knows the end, no more than were there already."""
@@ -151,27 +197,26 @@ class Walk:
             of = "".join(f" {value}" for value in self.reading.values[stretch])
             self.notices[f"{self.asked.name}{of} tells of {total:,} records and gave {found:,}"] = None
 
-    def _look_at_number(self, stretch: int, page: Page, paging: Paging, seen: dict[str, int], short: int) -> None:
+    def _look_at_number(
+        self,
+        stretch: int,
+        page: Page,
+        paging: Paging,
+        seen: dict[str, int],
+        short: int,
+        records: int,
+        likely: int | None,
+    ) -> None:
+        """Raise SourceError for a page that shows that the walk loses records, or leads nowhere."""
         if short and page.records:
-            most = self.reading.pages[stretch, short].records
-            raise SourceError(
-                f"{self.asked.name}: a page has {most} records instead of {paging.size}, and is not the last one",
-                hint=f"the API gives no more at once: write size: {most}",
-                facts=_USELESS,
-            )
-        told = page.last is not None or page.total is not None
-        if page.content and not told and seen.setdefault(page.content, page.number) != page.number:
+            raise self._too_short(self.reading.pages[stretch, short], paging)
+        fits = (
+            page.total is not None and records + page.records <= page.total and page.number <= (likely or page.number)
+        )
+        told = page.last is not None or fits
+        if page.content and seen.setdefault(page.content, page.number) != page.number and not told:
             how = f"has the records of page {seen[page.content]}: does the API know `{paging.param}`?"
             raise self._stuck(stretch, page.number, how)
-
-    @staticmethod
-    def _last(page: Page, paging: Paging, records: int, number: int) -> int | None:
-        """The number of the last page, as this page tells it; None while nobody knows."""
-        if page.last is not None or page.total is None:
-            return page.last
-        if paging.size:
-            return max(1, -(-page.total // paging.size))
-        return number if records >= page.total else None
 
     async def _number(self, stretch: int, number: int, paging: Paging, records: int) -> Page:
         if paging.style == "page":
@@ -278,6 +323,16 @@ class Walk:
             hint="nothing of it was loaded; correct `paginate`, or have the API repaired",
             facts=_USELESS,
         )
+
+
+def _no_such_page(error: SourceError) -> bool:
+    """Whether an API refuses a page because it has none there."""
+    return error.facts.get("status") in {400, 404, 416, 422}
+
+
+def _texts(body: bytes, records: JsonPath) -> set[str]:
+    """The records of a page, each as one text; none of an empty one."""
+    return {json.dumps(record, sort_keys=True) for record in records.records(parsed(body))} if body.strip() else set()
 
 
 def _sha256(body: bytes) -> str:

@@ -40,6 +40,7 @@ from pratique.sources.database.postgres_types import (
 _READY_SECONDS: Final = 1.0
 # SQLSTATE, as classes or whole, of what may go better a moment later: connection, resources, deadlock, shutdown.
 _PASSING: Final = ("08", "53", "40", "57P01", "57P02", "57P03", "55P03")
+_ASIDES: Final = ("\t", "DETAIL:", "HINT:")  # lines that do not say what happened
 _REFUSALS: Final = (
     "password",
     "authentication",
@@ -299,11 +300,13 @@ def _told(where: str) -> Iterator[None]:
 
 def _explained(error: psycopg.Error, where: str) -> SourceError:
     state = error.sqlstate or ""
-    said = error.diag.message_primary or str(error).strip().splitlines()[-1:] or ["no answer"]
-    text = said if isinstance(said, str) else said[0]
+    lines = [line for line in str(error).splitlines() if line.strip() and not line.startswith(_ASIDES)]
+    text = error.diag.message_primary or (lines or ["no answer"])[-1]
     if state.startswith(_PASSING) or (not state and not any(word in str(error) for word in _REFUSALS)):
         return unreachable(where, text)
     hint = _HINTS.get(state, "")
+    if not state and "password" in str(error):
+        hint = "check user and password of the connection"
     if not state and any(word in str(error) for word in ("SSL", "certificate")):
         hint = "name the certificate of its authority in `tls_ca`, or say `tls: require | disable` if you accept that"
     return refused(where, text, hint, {"sqlstate": state} if state else {})

@@ -16,6 +16,7 @@ from pratique.schema.sql import identifier
 from pratique.sources.database.base import Bounds, KnownTable, SourceColumn, Window, no_table
 from pratique.sources.database.lines import line
 
+_ISO: Final = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]*"  # how a date or a time with a date begins
 _FETCH_ROWS: Final = 1000
 _ORDERS: Final[dict[str, Literal["moment", "number"]]] = {"integer": "number", "text": "moment"}
 
@@ -61,6 +62,7 @@ class SQLiteSnapshot:
             self._rows = ".".join(identifier(part) for part in (asked.table or "").split("."))
         else:
             self._rows = f"(\n{asked.query}\n)"
+        self._dated = False
 
     def beside(self, asked: DatabaseInput) -> SQLiteSnapshot:
         """What another source asks, in the same transaction."""
@@ -83,7 +85,11 @@ class SQLiteSnapshot:
         return KnownTable(name, tuple(column for _, column in key), tuple(single))
 
     def columns(self) -> tuple[SourceColumn, ...]:
-        """The columns; those of a cursor by the type of its greatest value, because a column has none."""
+        """The columns; those of a cursor by the type of its greatest value, because a column has none.
+
+        Where texts of a cursor are dates and times in ISO form, any other text has no place among them: it would be
+        greater than all that come.
+        """
         if self._asked.query is None:
             self._check_table()
         else:
@@ -101,6 +107,10 @@ class SQLiteSnapshot:
             if kind == "null":  # no row yet
                 kind = "integer" if isinstance(cursor.start, str) and cursor.start.lstrip("-").isdigit() else "text"
             kinds[cursor.field] = kind
+            found = self._connection.execute(
+                f"SELECT 1 FROM {self._rows} WHERE {name} GLOB '{_ISO}' LIMIT 1"
+            ).fetchone()
+            self._dated = kind == "text" and found is not None
         return tuple(SourceColumn(name, kinds[name], _ORDERS.get(kinds[name])) for name in names)
 
     def _check_table(self) -> None:
@@ -124,9 +134,9 @@ class SQLiteSnapshot:
         """Only values of the cursor's one type have a place in its order."""
         name = identifier(column.name)
         newest, missing = self._connection.execute(
-            f"SELECT max(CASE WHEN typeof({name}) = ? THEN {name} END), count(*) FILTER (WHERE typeof({name}) <> ?) "
-            f"FROM {self._rows}",
-            (column.type, column.type),
+            f"SELECT max({name}) FILTER (WHERE {_placed(name, dated=self._dated)}), "
+            f"count(*) FILTER (WHERE NOT coalesce({_placed(name, dated=self._dated)}, false)) FROM {self._rows}",
+            {"kind": column.type},
         ).fetchone()
         text = None if newest is None else _text(newest, column.name)
         behind = text is not None and last is not None and _value(column, text) < _value(column, last)
@@ -142,7 +152,7 @@ class SQLiteSnapshot:
         """Write the rows; counted as they are fetched."""
         del nested
         names = [column.name for column in columns]
-        where, values = _condition(window) if window else ("", {})
+        where, values = _condition(window, dated=self._dated) if window else ("", {})
         cursor = self._connection.execute(
             f"SELECT {', '.join(map(identifier, names))} FROM {self._rows}{where}", values
         )
@@ -153,12 +163,17 @@ class SQLiteSnapshot:
         return count
 
 
-def _condition(window: Window) -> tuple[str, dict[str, Any]]:
+def _placed(name: str, *, dated: bool) -> str:
+    """What says that a value has a place in the order of a cursor."""
+    return f"typeof({name}) = :kind" + (f" AND {name} GLOB '{_ISO}'" if dated else "")
+
+
+def _condition(window: Window, *, dated: bool) -> tuple[str, dict[str, Any]]:
     column = window.column
     if window.high is None:
         return " WHERE false", {}
     name = identifier(column.name)
-    parts = [f"typeof({name}) = :kind", f"{name} <= :high"]
+    parts = [_placed(name, dated=dated), f"{name} <= :high"]
     values: dict[str, Any] = {"kind": column.type, "high": _value(column, window.high)}
     if window.low is not None:
         parts.append(f"{name} {'>=' if window.inclusive else '>'} :low")
