@@ -167,11 +167,8 @@ def gravity(error: BaseException) -> Gravity:
 
 
 def text_of(value: object) -> str:
-    """What an error, or another value of somebody's, says; of one that cannot say it, why."""
-    try:
-        return str(value)
-    except Exception as worse:  # noqa: BLE001 - whatever its own code raises
-        return f"(its text cannot be made: {type(worse).__name__})"
+    """What an error, or another value of somebody's, says; `<exception str() failed>` where that raises."""
+    return value if isinstance(value, str) else str(traceback.TracebackException(Exception, Exception(value), None))
 
 
 def stack_trace(error: BaseException, *, foreign: bool = False) -> str:

@@ -108,7 +108,7 @@ class SQLiteSnapshot:
                 kind = "integer" if isinstance(cursor.start, str) and cursor.start.lstrip("-").isdigit() else "text"
             kinds[cursor.field] = kind
             found = self._connection.execute(
-                f"SELECT 1 FROM {self._rows} WHERE {name} GLOB '{_ISO}' LIMIT 1"
+                f"SELECT 1 FROM {self._rows} WHERE {name} GLOB ? LIMIT 1", (_ISO,)
             ).fetchone()
             self._dated = kind == "text" and found is not None
         return tuple(SourceColumn(name, kinds[name], _ORDERS.get(kinds[name])) for name in names)
@@ -136,7 +136,7 @@ class SQLiteSnapshot:
         newest, missing = self._connection.execute(
             f"SELECT max({name}) FILTER (WHERE {_placed(name, dated=self._dated)}), "
             f"count(*) FILTER (WHERE NOT coalesce({_placed(name, dated=self._dated)}, false)) FROM {self._rows}",
-            {"kind": column.type},
+            {"kind": column.type, "dated": _ISO},
         ).fetchone()
         text = None if newest is None else _text(newest, column.name)
         behind = text is not None and last is not None and _value(column, text) < _value(column, last)
@@ -165,7 +165,7 @@ class SQLiteSnapshot:
 
 def _placed(name: str, *, dated: bool) -> str:
     """What says that a value has a place in the order of a cursor."""
-    return f"typeof({name}) = :kind" + (f" AND {name} GLOB '{_ISO}'" if dated else "")
+    return f"typeof({name}) = :kind" + (f" AND {name} GLOB :dated" if dated else "")
 
 
 def _condition(window: Window, *, dated: bool) -> tuple[str, dict[str, Any]]:
@@ -174,7 +174,7 @@ def _condition(window: Window, *, dated: bool) -> tuple[str, dict[str, Any]]:
         return " WHERE false", {}
     name = identifier(column.name)
     parts = [_placed(name, dated=dated), f"{name} <= :high"]
-    values: dict[str, Any] = {"kind": column.type, "high": _value(column, window.high)}
+    values: dict[str, Any] = {"kind": column.type, "dated": _ISO, "high": _value(column, window.high)}
     if window.low is not None:
         parts.append(f"{name} {'>=' if window.inclusive else '>'} :low")
         values["low"] = _lowered(window)
