@@ -49,6 +49,16 @@ def test_split(stage, good, held):
     assert counts == {"id.type": (3, 0), "id.required": (4, 1), "day.type": (3, 2)}
 
 
+def test_no_word_means_missing(stage, good, held):
+    """Where no word means a missing value, a text that is none of its type costs its record, and no more."""
+    names = {"id": INT, "day": DAY, "price": FieldType("decimal", 9, 2), "share": FieldType("number")}
+    schema = Schema("s", 1, tuple(Field(name, kind, missing_values=()) for name, kind in names.items()))
+    rows = ["1,2024-01-02,1.20,0.5", "x,2024-02-30,1.239,y", ",,,", "1.7,oops,many,1e400"]
+    staged = stage("\n".join([",".join(names), *rows]) + "\n", schema)
+    assert [row[:-1] for row in good(staged)] == [(1, date(2024, 1, 2), Decimal("1.20"), 0.5)]
+    assert held(staged) == [(0, number, [f"{name}.type" for name in names]) for number in (3, 4, 5)]
+
+
 def test_many_columns(stage, good, held):
     """A header of more than a thousand columns is read, and short records of it are told."""
     names = [f"c{number}" for number in range(1100)]
