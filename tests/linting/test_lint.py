@@ -220,6 +220,23 @@ def test_settings_that_do_nothing_yet_are_told(root: Path) -> None:
     assert [(item["line"], item["code"], item["level"]) for item in found()] == [(2, "not-served", "warning")]
 
 
+def test_a_field_that_shows_what_another_hides_is_told(root: Path) -> None:
+    """What is computed from a field that the table holds as a hash is a warning, also by a detour, until it says `store`."""
+    fields = {
+        "email": "{store: hash}",
+        "domain": "{from: \"= split_part(email, '@', 2)\"}",
+        "shown": '{from: "= upper(domain)"}',
+        "meant": '{from: "= lower(email)", store: keep}',
+        "other": "string",
+    }
+    lines = "".join(f"  {name}: {words}\n" for name, words in fields.items())
+    write(root, {"schemas/users.yaml": f"fields:\n{lines}"})
+    told = [(item["line"], item["code"], item["level"]) for item in found()]
+    assert told == [(3, "conflict", "warning"), (4, "conflict", "warning")]
+    assert "computed from `email`" in found()[0]["message"]
+    assert "store: keep" in found()[0]["hint"]
+
+
 def test_a_folder_without_a_project_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing to check is no success: exit 2, and how to name the folder."""
     monkeypatch.chdir(tmp_path)

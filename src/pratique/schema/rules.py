@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -143,8 +144,13 @@ def computed(schema: Schema, item: Field) -> Expression:
 
 def sensitive(schema: Schema) -> frozenset[str]:
     """Names of the fields whose values people must not see: declared so, or computed from one that is."""
+    return made_of(schema, {item.name for item in schema.fields if item.sensitive})
+
+
+def made_of(schema: Schema, names: AbstractSet[str]) -> frozenset[str]:
+    """These fields, and all that are computed from one of them."""
     needs = {item.name: computed(schema, item).inputs for item in schema.fields if item.expression}
-    found = {item.name for item in schema.fields if item.sensitive}
+    found = set(names)
     while more := {name for name, inputs in needs.items() if name not in found and not found.isdisjoint(inputs)}:
         found |= more
     return frozenset(found)

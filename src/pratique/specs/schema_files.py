@@ -91,8 +91,23 @@ def read_schema(document: Document, name: str, version: int | None, found: Mista
     schema = _schema(spec, document, name, version)
     own = [mistake for look in checks for mistake in look(spec, document, name, version)]
     found.add(_sure(own, document, parsed.wrong))
-    found.add(_sure(mistakes(schema), document, parsed.wrong))
+    own = mistakes(schema)
+    found.add(_sure(own or list(_uncovered(spec, schema)), document, parsed.wrong))
     return schema
+
+
+def _uncovered(spec: SchemaSpec, schema: Schema) -> Iterator[Mistake]:
+    """Fields that show in the table what another field does not, without a word on it."""
+    from pratique.schema.rules import made_of  # noqa: PLC0415 - the SQL parser
+
+    for covered in (field for field in schema.fields if field.store != "keep"):
+        for name in sorted(made_of(schema, {covered.name}) - {covered.name}):
+            if "store" not in spec.fields[name].model_fields_set:
+                message = (
+                    f"`{name}` is computed from `{covered.name}`, which the table must not show, and is shown as it is"
+                )
+                hint = f"say `store: {covered.store}`, or `store: keep` if people may see it"
+                yield Mistake(schema.place(("fields", name), key=True), message, hint, "conflict", "warning")
 
 
 def _sure(mistakes: list[Mistake], document: Document, wrong: frozenset[KeyPath]) -> list[Mistake]:
