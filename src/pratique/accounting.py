@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pratique.errors import InternalError, SourceError
-from pratique.model import Account, Cause, HeldRecord, Landed, RuleTally, Segment, SourceReport, Tally, Written
+from pratique.model import Account, Cause, HeldRecord, Landed, RuleTally, Segment, Tally, Written
+from pratique.reports import SourceReport
 
 # Limit: places kept per cause; a person looks at a few, the segment has them all.
 PLACES_MAX = 10

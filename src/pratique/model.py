@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from pratique.databases import CursorSpan
-from pratique.errors import Gravity
+from pratique.errors import DestinationError
 
 if TYPE_CHECKING:
     import duckdb
@@ -413,16 +413,22 @@ class Marker:
 
     @classmethod
     def from_json(cls, text: str) -> Marker:
-        """The marker of which `text` is the JSON."""
+        """The marker of which `text` is the JSON; DestinationError if another version wrote another form."""
         data = json.loads(text)
-        data["files"] = tuple(FileVersion(**item) for item in data["files"])
-        data["account"] = Account(**data["account"])
-        data["written"] = Written(**data["written"])
-        data["segment"] = Segment(**data["segment"]) if data["segment"] else None
-        data["cursor"] = CursorSpan(**data["cursor"]) if data.get("cursor") else None
-        causes = ({**item, "places": tuple((name, at) for name, at in item["places"])} for item in data["causes"])
-        data["causes"] = tuple(Cause(**item) for item in causes)
-        return cls(**data)
+        try:
+            data["files"] = tuple(FileVersion(**item) for item in data["files"])
+            data["account"] = Account(**data["account"])
+            data["written"] = Written(**data["written"])
+            data["segment"] = Segment(**data["segment"]) if data["segment"] else None
+            data["cursor"] = CursorSpan(**data["cursor"]) if data.get("cursor") else None
+            causes = ({**item, "places": tuple((name, at) for name, at in item["places"])} for item in data["causes"])
+            data["causes"] = tuple(Cause(**item) for item in causes)
+            return cls(**data)
+        except (TypeError, KeyError) as error:
+            told = (
+                f"in the destination a load into {data.get('table', '?')} has a marker that this version does not know"
+            )
+            raise DestinationError(told, hint="another Pratique wrote it: use that one, or a newer one") from error
 
 
 def load_id(
@@ -434,67 +440,3 @@ def load_id(
     """
     described = [pipeline, source, table, disposition, sorted((file.name, file.sha256) for file in files), list(after)]
     return hashlib.sha256(json.dumps(described).encode()).hexdigest()[:32]
-
-
-# --- what is told -----------------------------------------------------------------------------------------------
-SourceOutcome = Literal["loaded", "unchanged", "failed", "gated", "not run"]
-RunOutcome = Literal["running", "done", "partial", "gated", "failed", "interrupted"]
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """An error as the report keeps it: what PratiqueError says, without the exception."""
-
-    code: str
-    message: str
-    hint: str = ""
-    where: str = ""
-    exit_code: int = 5
-    gravity: Gravity = "permanent"
-
-
-@dataclass(frozen=True, slots=True)
-class SourceReport:
-    """What became of one source in one run; the account sums all of its loads.
-
-    `judged` is the split of a load that the gate refused: evidence, nothing of it took effect.
-    """
-
-    source: str
-    table: str
-    outcome: SourceOutcome
-    account: Account | None = None
-    written: Written | None = None
-    disposition: Disposition = "append"
-    quality: float | None = None
-    dimensions: Mapping[str, float] = field(default_factory=dict)
-    warnings: tuple[RuleTally, ...] = ()
-    causes: tuple[Cause, ...] = ()
-    sets: tuple[SetVerdict, ...] = ()
-    changed: Mapping[str, int] = field(default_factory=dict)
-    files_loaded: int = 0
-    files_known: tuple[str, ...] = ()
-    held: tuple[HeldFile, ...] = ()
-    newest: str | None = None
-    problem: Problem | None = None
-    seconds: float = 0.0
-    judged: Account | None = None
-    retries: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class RunReport:
-    """What a run says at its end; terminal, `--json` and ledger show this and nothing else. Times UTC, ISO 8601."""
-
-    run_id: str
-    pipeline: str
-    environment: str
-    outcome: RunOutcome
-    exit_code: int
-    started_at: str
-    ended_at: str
-    sources: tuple[SourceReport, ...] = ()
-    problem: Problem | None = None
-    notices: tuple[str, ...] = ()
-    dry_run: bool = False
-    destination: str = ""

@@ -10,9 +10,9 @@ import pytest
 
 from pratique.ingestion import run_pipeline
 from pratique.ledger import open_ledger
-from pratique.model import SourceReport
 from pratique.project import Project
 from pratique.quarantine import Quarantine
+from pratique.reports import SourceReport
 
 PIPELINE = """\
 description: Sales that partners send once a month

@@ -25,8 +25,9 @@ from pratique.errors import ConfigurationError
 from pratique.events import LoadCommitted, RowsStaged, RunStarted, SourceIngested, SourceLanded, StageProgressed
 from pratique.events.event import size
 from pratique.ledger import open_ledger
-from pratique.model import Account, Cause, Marker, RunReport, SourceReport, Written
+from pratique.model import Account, Cause, Marker, Written
 from pratique.quarantine import Quarantine
+from pratique.reports import RunReport, SourceReport
 
 EVIL = "\x1b[2J\u202e"
 

@@ -19,8 +19,9 @@ from pratique.cli.quarantine import listing, record_lines
 from pratique.cli.report import render
 from pratique.cli.runs import runs_table
 from pratique.cli.text import columns
-from pratique.model import Account, Cause, FileVersion, HeldFile, Problem, RunReport, SetVerdict, SourceReport, Written
+from pratique.model import Account, Cause, FileVersion, HeldFile, SetVerdict, Written
 from pratique.quarantine import HeldCause
+from pratique.reports import Problem, RunReport, SourceReport
 
 HOSTILE = st.one_of(
     st.text(max_size=60),

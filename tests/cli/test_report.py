@@ -14,18 +14,8 @@ from pratique.cli.account import moment
 from pratique.cli.report import duration, numbered, places, render
 from pratique.cli.text import columns
 from pratique.measures import score
-from pratique.model import (
-    Account,
-    Cause,
-    FileVersion,
-    HeldFile,
-    Problem,
-    RuleTally,
-    RunReport,
-    SetVerdict,
-    SourceReport,
-    Written,
-)
+from pratique.model import Account, Cause, FileVersion, HeldFile, RuleTally, SetVerdict, Written
+from pratique.reports import Problem, RunReport, SourceReport
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 NOW = datetime(2026, 10, 31, 7, 5, tzinfo=UTC)

@@ -13,8 +13,8 @@ from typing import Any
 import duckdb
 
 from pratique.ingestion import run_pipeline
-from pratique.model import RunReport
 from pratique.project import Project
+from pratique.reports import RunReport
 
 _OTHERS = ("AWS_", "SSH_")  # what this machine says of its owner is nothing to a test
 

@@ -17,8 +17,8 @@ from distant_project import DistantProject
 from ssh_server import PASSPHRASE, SshServer, password_server
 
 from pratique.errors import ConfigurationError
-from pratique.model import RunReport
 from pratique.project import Project
+from pratique.reports import RunReport
 
 PASSWORD, WRONG = "canary-password-77", "canary-wrong-88"  # of a server that lives for one test
 

@@ -13,7 +13,7 @@ import pytest
 from pratique.alerts import Alert, Finding, Judged, Known, Message, later, stamp
 from pratique.errors import ConfigurationError
 from pratique.ledger import Ledger, open_ledger
-from pratique.model import RunReport
+from pratique.reports import RunReport
 
 NOW = stamp(datetime(2026, 11, 1, 8, tzinfo=UTC))
 

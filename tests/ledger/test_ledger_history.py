@@ -13,7 +13,8 @@ import pytest
 from pratique.ledger import Ledger, open_ledger
 from pratique.ledger.migrations import MIGRATIONS
 from pratique.measures import ROWS, RUN_DURATION, Sample
-from pratique.model import Account, RunReport, SourceReport
+from pratique.model import Account
+from pratique.reports import RunReport, SourceReport
 
 
 @pytest.fixture

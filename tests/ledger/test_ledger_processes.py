@@ -22,7 +22,8 @@ import sys, time
 from pathlib import Path
 from pratique.errors import AlreadyRunningError, StateError
 from pratique.ledger import open_ledger
-from pratique.model import Account, Marker, RunReport, Written
+from pratique.model import Account, Marker, Written
+from pratique.reports import RunReport
 path = Path(sys.argv[1])
 def marker(run):
     return Marker("a" * 32, 1, run.run_id, "p", "s", "t", "append", "x", 1, (), Account(1, 1, 0), Written(1), None, (),

@@ -14,20 +14,8 @@ import pytest
 from pratique.errors import AlreadyRunningError, ConfigurationError, InternalError, StateError
 from pratique.ledger import Ledger, Reconciled, open_ledger, report_from_json, report_to_json
 from pratique.ledger.base import RunHandle
-from pratique.model import (
-    Account,
-    Cause,
-    FileVersion,
-    HeldFile,
-    Marker,
-    Problem,
-    RuleTally,
-    RunReport,
-    Segment,
-    SetVerdict,
-    SourceReport,
-    Written,
-)
+from pratique.model import Account, Cause, FileVersion, HeldFile, Marker, RuleTally, Segment, SetVerdict, Written
+from pratique.reports import Problem, RunReport, SourceReport
 
 
 def _marker(run: RunHandle, load: str = "a", source: str = "sales", attempt: int = 1) -> Marker:

@@ -11,9 +11,10 @@ import pytest
 from pratique.alerts import Alert, Finding
 from pratique.config_manager import ConfigManager
 from pratique.expectations import Promise
-from pratique.model import Account, FileVersion, HeldFile, Problem, RunReport, SourceReport
+from pratique.model import Account, FileVersion, HeldFile
 from pratique.monitoring.alerts import late_findings, problem_finding, run_findings
 from pratique.monitoring.alerts.rules import Seen
+from pratique.reports import Problem, RunReport, SourceReport
 
 AT = "2026-11-01T08:00:00.000+00:00"
 GONE = Problem("source", "there is no file", "ask for it", "in/a.csv", 3)

@@ -16,11 +16,11 @@ from pratique.events import (
     SourceLanded,
     SourceSkipped,
 )
-from pratique.model import Problem, RunOutcome, RunReport, SourceReport
 from pratique.monitoring.lineage import OpenLineage
 from pratique.monitoring.otlp import OpenTelemetry
 from pratique.monitoring.sending import Sender, Teller
 from pratique.planning import DestinationPlan, Pipeline
+from pratique.reports import Problem, RunOutcome, RunReport, SourceReport
 from pratique.specs.settings import OpenTelemetrySpec
 
 RUN = "0123456789abcdef0123456789abcdef"

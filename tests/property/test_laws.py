@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pratique.ingestion import run_pipeline
-from pratique.model import RunReport
 from pratique.project import Project
+from pratique.reports import RunReport
 
 SCHEMA = """
 schema: things

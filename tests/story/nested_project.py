@@ -10,8 +10,8 @@ from typing import Any
 import duckdb
 
 from pratique.ingestion import run_pipeline
-from pratique.model import RunReport
 from pratique.project import Project
+from pratique.reports import RunReport
 
 ORDER = """
 primaryKey: id

@@ -22,8 +22,8 @@ from pratique.errors import ConfigurationError, StateError
 from pratique.ingestion import deliver_alerts, run_pipeline
 from pratique.ingestion.alerting import Alerting
 from pratique.ledger import Ledger, open_ledger
-from pratique.model import Problem, RunReport, SourceReport
 from pratique.project import Project
+from pratique.reports import Problem, RunReport, SourceReport
 
 
 @pytest.fixture

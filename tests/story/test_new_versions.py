@@ -10,8 +10,8 @@ import pytest
 
 from pratique.events import Event, FileHeld, LoadCommitted
 from pratique.ingestion import run_pipeline
-from pratique.model import RunReport, SourceReport
 from pratique.project import Project
+from pratique.reports import RunReport, SourceReport
 
 KEYED = "schema: s\nprimaryKey: id\nfields: {id: integer, v: string}\n"
 PLAIN = "schema: s\nfields: {id: integer, v: string}\n"

@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Final
 
 from pratique.cli.text import coloured, columns, hanging, left, middle, right, shown
-from pratique.model import Account, RunReport, SourceReport
+from pratique.model import Account
+from pratique.reports import RunReport, SourceReport
 
 _LOUD: Final[frozenset[str]] = frozenset({"failed", "gated"})
 _NONE: Final = "–"  # noqa: RUF001 - the dash that tables use

@@ -21,10 +21,10 @@ from pratique.errors import ConfigurationError
 from pratique.events import RunStarted
 from pratique.ingestion import replayed
 from pratique.ledger import Ledger
-from pratique.model import RunReport
 from pratique.monitoring import MetricsCollector, PipelineMonitor
 from pratique.monitoring.health import HEALTH_JSON, Health, worst
 from pratique.project import Project
+from pratique.reports import RunReport
 
 _COLOURS: Final[Mapping[str, str]] = {"healthy": "green", "degraded": "yellow", "unhealthy": "red"}
 _RUNS_LOOKED_AT: Final = 3  # Limit: one may be at work, the one before it has ended

@@ -13,7 +13,8 @@ from typing import Final
 from pratique.cli.account import account_table, count, percent, rows
 from pratique.cli.text import coloured, columns, hanging, left, middle, right, shown, wrapped
 from pratique.measures import PERFECT, score
-from pratique.model import Cause, Problem, RunReport, SourceReport
+from pratique.model import Cause
+from pratique.reports import Problem, RunReport, SourceReport
 
 SHORT_ID: Final[int] = 6
 _NAMES_SHOWN: Final[int] = 3  # Limit: names of known files in the report; `runs show` gives all

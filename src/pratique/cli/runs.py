@@ -16,7 +16,7 @@ from pratique.cli.state import ledger_of
 from pratique.cli.text import coloured, shown, table
 from pratique.errors import ConfigurationError
 from pratique.ledger import report_to_json
-from pratique.model import RunReport
+from pratique.reports import RunReport
 
 _HEADER = ("run", "pipeline", "env", "began", "took", "outcome", "loaded", "quarantined")
 

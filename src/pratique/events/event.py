@@ -8,7 +8,8 @@ from typing import Any, ClassVar, Final, Literal
 
 from pratique.errors import Gravity
 from pratique.measures import ERRORS, Measurement
-from pratique.model import Account, Problem
+from pratique.model import Account
+from pratique.reports import Problem
 
 Stage = Literal["landing", "judging", "writing quarantine", "loading", "committing"]
 Level = Literal["debug", "info", "warning", "error", "critical"]

@@ -18,7 +18,8 @@ from pratique.measures import (
     RUNS,
     Measurement,
 )
-from pratique.model import Account, RunReport
+from pratique.model import Account
+from pratique.reports import RunReport
 
 OUTCOMES: Final[Mapping[str, str]] = {  # of a report -> of a metric
     "done": "success",

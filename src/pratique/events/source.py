@@ -34,7 +34,8 @@ from pratique.measures import (
     Measurement,
     score,
 )
-from pratique.model import Account, Problem, RuleTally, Segment, SetVerdict, SourceReport, Written
+from pratique.model import Account, RuleTally, Segment, SetVerdict, Written
+from pratique.reports import Problem, SourceReport
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

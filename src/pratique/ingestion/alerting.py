@@ -20,7 +20,6 @@ from pratique.events import ErrorRaised, Event, RunFinished
 from pratique.expectations import Arrival, Promise
 from pratique.ledger import Ledger, open_ledger
 from pratique.mistakes import Mistakes, error_of
-from pratique.model import Problem, RunReport
 from pratique.monitoring.alerts import (
     Channel,
     ChannelError,
@@ -36,6 +35,7 @@ from pratique.monitoring.alerts import (
     web,
 )
 from pratique.project import Project
+from pratique.reports import Problem, RunReport
 from pratique.secrets import reveal
 from pratique.sources.files.pattern import PathPattern
 

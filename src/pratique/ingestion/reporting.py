@@ -9,8 +9,9 @@ from typing import Any
 from pratique import accounting
 from pratique.events import SourceRetried
 from pratique.ingestion.progress import Progress
-from pratique.model import Account, Problem, SourceOutcome, SourceReport, Tally, Written
+from pratique.model import Account, Tally, Written
 from pratique.planning import SourcePlan
+from pratique.reports import Problem, SourceOutcome, SourceReport
 from pratique.schema.gate import warnings
 from pratique.sources import Retries
 

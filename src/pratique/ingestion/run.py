@@ -23,11 +23,11 @@ from pratique.ingestion.story import Gate, PipelineRun, ask_gate, now, problem_o
 from pratique.ingestion.telling import Telling
 from pratique.ledger import open_ledger
 from pratique.ledger.base import Ledger
-from pratique.model import Problem, RunOutcome, RunReport, SourceReport
 from pratique.monitoring.outward import tellers
 from pratique.planning import Pipeline
 from pratique.project import Project
 from pratique.quarantine import Quarantine
+from pratique.reports import Problem, RunOutcome, RunReport, SourceReport
 from pratique.secrets import hide_secrets
 from pratique.sources import ReadLimits, Retries, clear_outdated
 from pratique.specs.settings import LimitsSpec

@@ -45,24 +45,10 @@ from pratique.ingestion.positions import loads_before, position, replaced_loads
 from pratique.ingestion.progress import Progress
 from pratique.ingestion.reporting import retried, source_report, told
 from pratique.ledger.base import RunHandle
-from pratique.model import (
-    Cause,
-    HeldFile,
-    Landed,
-    Lookup,
-    Marker,
-    Problem,
-    Segment,
-    SourceOutcome,
-    SourceReport,
-    Stamp,
-    Tally,
-    Target,
-    Written,
-    load_id,
-)
+from pratique.model import Cause, HeldFile, Landed, Lookup, Marker, Segment, Stamp, Tally, Target, Written, load_id
 from pratique.planning import Pipeline, SourcePlan
 from pratique.quarantine import Quarantine, held_records, masked_causes
+from pratique.reports import Problem, SourceOutcome, SourceReport
 from pratique.schema import Schema
 from pratique.schema.gate import gate
 from pratique.secrets import hide_secrets

@@ -17,11 +17,11 @@ from pratique.ingestion.alerting import Alerting
 from pratique.ledger import Ledger
 from pratique.logging_config import EventLog
 from pratique.measures import ACTIVE, ALERTS_FIRING, ALERTS_UNDELIVERED, Sample
-from pratique.model import RunReport
 from pratique.monitoring import MetricsCollector
 from pratique.monitoring.bus import Bus
 from pratique.monitoring.metrics import merged
 from pratique.monitoring.sending import Teller
+from pratique.reports import RunReport
 from pratique.secrets import hide_secrets
 
 

@@ -10,7 +10,8 @@ from typing import Protocol, Self
 
 from pratique.alerts import Alert, Judged, Known, Message, Waiting
 from pratique.measures import Sample
-from pratique.model import Marker, RunReport
+from pratique.model import Marker
+from pratique.reports import RunReport
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import Final
 
 from pratique.ledger.base import MetricPoint
 from pratique.measures import Sample
-from pratique.model import RunReport
+from pratique.reports import RunReport
 
 DAYS_WHOLE: Final = 7  # Limit: so long every run is kept; a run each minute is ten thousand points a week
 DAYS_MAX: Final = 90  # Limit: so long one point a day is kept

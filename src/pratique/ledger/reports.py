@@ -10,7 +10,8 @@ from functools import cache
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from pratique import accounting
-from pratique.model import Marker, RuleTally, RunReport, SourceReport
+from pratique.model import Marker, RuleTally
+from pratique.reports import RunReport, SourceReport
 
 T = TypeVar("T")
 

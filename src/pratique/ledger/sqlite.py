@@ -28,7 +28,8 @@ from pratique.ledger.lock import PipelineLock, holder, lock_path
 from pratique.ledger.migrations import MIGRATIONS
 from pratique.ledger.reports import rebuilt, report_from_json, report_to_json, settled
 from pratique.measures import Sample
-from pratique.model import Marker, RunReport, SourceReport
+from pratique.model import Marker
+from pratique.reports import RunReport, SourceReport
 
 # Limit: a writer waits this long for others; their transactions take milliseconds.
 _BUSY_SECONDS = 10.0

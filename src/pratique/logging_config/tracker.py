@@ -18,10 +18,11 @@ from pratique.events import Emit, ErrorRaised
 from pratique.ledger import open_ledger
 from pratique.logging_config.formats import EVENT_FIELDS, USER_FIELDS, Masking
 from pratique.logging_config.setup import LOGGER
-from pratique.model import Account, Cause, Failure, Marker, Problem, RawRecord, Segment, Written
+from pratique.model import Account, Cause, Failure, Marker, RawRecord, Segment, Written
 from pratique.project import sensitive_fields
 from pratique.quarantine import Quarantine, quarantine_record
 from pratique.quarantine.records import to_line
+from pratique.reports import Problem
 
 BY_HAND: Final = "_manual"  # a pipeline of people cannot be named so
 _RECENT_MAX: Final = 100  # Limit: errors that the summary tells one by one

@@ -27,7 +27,6 @@ from pratique.events import (
     SourceLanded,
     SourceSkipped,
 )
-from pratique.model import Problem, RunReport, SourceReport
 from pratique.monitoring.exporters import own_version
 from pratique.monitoring.lineage_facets import (
     EVENT_SCHEMA,
@@ -46,6 +45,7 @@ from pratique.monitoring.lineage_facets import (
 )
 from pratique.monitoring.sending import Sender
 from pratique.planning import Pipeline, SourcePlan
+from pratique.reports import Problem, RunReport, SourceReport
 from pratique.secrets import hide_secrets
 
 _OVER: Final[Mapping[str, str]] = {"loaded": "COMPLETE", "unchanged": "COMPLETE", "failed": "FAIL", "gated": "FAIL"}

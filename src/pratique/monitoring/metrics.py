@@ -36,7 +36,7 @@ from pratique.measures import (
     Measurement,
     Sample,
 )
-from pratique.model import Problem
+from pratique.reports import Problem
 
 BY_HAND: Final = "_manual"  # the pipeline of what is not one
 _KEPT: Final = 1024  # Limit: values that percentiles come from; exact up to here, a fair sample of all beyond

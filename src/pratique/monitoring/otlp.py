@@ -56,10 +56,11 @@ from pratique.events import (
     SourceSkipped,
 )
 from pratique.measures import ACTIVE, BUCKETS, METRICS, Sample
-from pratique.model import Account, Problem, RunReport
+from pratique.model import Account
 from pratique.monitoring.exporters import own_version
 from pratique.monitoring.posting import shown
 from pratique.monitoring.sending import PASSING, Refused, Sender
+from pratique.reports import Problem, RunReport
 from pratique.secrets import hide_secrets
 
 if TYPE_CHECKING:

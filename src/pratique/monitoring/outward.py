@@ -15,9 +15,9 @@ from pratique.errors import ConfigurationError
 from pratique.events import Event
 from pratique.measures import Sample
 from pratique.mistakes import Mistakes
-from pratique.model import RunReport
 from pratique.monitoring.sending import Refused, Sender, Teller
 from pratique.planning import Pipeline
+from pratique.reports import RunReport
 from pratique.secrets import remembered
 
 if TYPE_CHECKING:

@@ -7,12 +7,13 @@ from typing import Any
 
 from pratique.cases import Case, Expectation, ExpectedRecord, Records
 from pratique.measures import score
-from pratique.model import Account, HeldFile, SourceReport
+from pratique.model import Account, HeldFile
 from pratique.pipeline_tests.differences import Difference, counted, listed
 from pratique.pipeline_tests.records import compare_held, compare_rows, holding, same_text
 from pratique.pipeline_tests.running import Ran
 from pratique.planning import SourcePlan
 from pratique.quarantine.records import masked
+from pratique.reports import SourceReport
 from pratique.schema.written import told_value
 
 _ORDERLY = frozenset({"loaded", "unchanged"})

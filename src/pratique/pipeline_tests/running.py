@@ -16,10 +16,11 @@ from pratique.errors import ConfigurationError
 from pratique.ingestion.run import run_planned
 from pratique.ingestion.story import ask_gate
 from pratique.ledger import open_ledger
-from pratique.model import Lookup, Marker, Rows, RunReport, Tally, Target, Written
+from pratique.model import Lookup, Marker, Rows, Tally, Target, Written
 from pratique.pipeline_tests.inputs import landed_plan, one_line
 from pratique.planning import Pipeline, SourcePlan
 from pratique.quarantine import Quarantine
+from pratique.reports import RunReport
 from pratique.schema import Schema
 from pratique.specs.settings import LimitsSpec
 

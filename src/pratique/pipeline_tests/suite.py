@@ -16,11 +16,11 @@ from pratique.documents import shown_path
 from pratique.errors import ConfigurationError, PratiqueError
 from pratique.ingestion.story import problem_of
 from pratique.mistakes import Mistake, Mistakes, refuse
-from pratique.model import Problem
 from pratique.pipeline_tests.comparing import compare
 from pratique.pipeline_tests.differences import Difference
 from pratique.pipeline_tests.running import run_case
 from pratique.project import Project
+from pratique.reports import Problem
 
 # Limit: tests that run at the same time; each may use what `limits` grants a run.
 _AT_ONCE_MAX: Final = 4

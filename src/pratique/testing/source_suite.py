@@ -25,8 +25,8 @@ from urllib.parse import quote
 
 from pratique.destinations import open_destination
 from pratique.ingestion import run_pipeline
-from pratique.model import RunReport
 from pratique.project import Project
+from pratique.reports import RunReport
 from pratique.schema import Schema
 from pratique.sources import ReadLimits, Source, planned_source
 from pratique.testing.landing_suite import FIELDS, LandingSuite, Record, by_id, records

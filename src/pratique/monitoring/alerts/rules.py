@@ -11,9 +11,10 @@ from pratique.alerts import Alert, Finding, Severity, later, stamp
 from pratique.config_manager import ConfigManager
 from pratique.events import events_of
 from pratique.expectations import DANGER, Arrival, Promise, named
-from pratique.model import HeldFile, Problem, RunReport, SourceReport
+from pratique.model import HeldFile
 from pratique.monitoring.health import PipelineMonitor
 from pratique.monitoring.metrics import MetricsCollector
+from pratique.reports import Problem, RunReport, SourceReport
 
 Danger = Callable[[str], str]
 """When the next deadline is near that a source (or "", the whole run) has to meet, as a stamp; "" if it has none."""
