@@ -343,6 +343,24 @@ def test_records_that_an_api_keeps_to_itself_are_no_sign_of_short_pages(crm: Crm
     assert len(crm.rows()) == 34
 
 
+def test_records_that_are_added_meanwhile_are_no_sign_of_short_pages(crm: Crm) -> None:
+    """An API that grows while its last page is read is read to that page, and the rest by the next run."""
+    there = [95]
+
+    def script(request: Request) -> bytes:
+        offset = int(request.query["offset"])
+        data = [{"id": number} for number in range(offset, min(offset + 20, there[0]))]
+        there[0] = 97 if offset >= 80 else there[0]
+        return answer({"data": data})
+
+    server = crm.serve(script)
+    paged = 'get: /x, paginate: {offset: offset, size: 20, size_param: limit}, records: "data[*]"'
+    for found in (95, 97):
+        crm.write(server.url, paged, write="merge")
+        crm.run()
+        assert len(crm.rows()) == found
+
+
 @pytest.mark.parametrize("total", [35, 0, 25])
 def test_a_total_and_a_size_do_not_end_a_walk_before_its_end(crm: Crm, total: int) -> None:
     """Pages of 10 where 100 were asked for, a total that is none or too small: every record is loaded."""

@@ -161,17 +161,26 @@ class Walk:
         """Raise SourceError if records stand right behind a short page that looked like the last one.
 
         An API that gives at most 10 at once has nothing at offset 100, and 25 records between. One that leaves records
-        out after it has cut its pages gives there what is known already.
+        out after it has cut its pages gives there what is known already. One to which records were added meanwhile
+        gives more on the short page, too.
         """
+        page = self.reading.pages[stretch, short]
         try:
-            answer = await self.client.fetch(self._ask(stretch, paging, str(paging.first + records)))
+            behind = await self._again(stretch, paging, records)
+            if not behind - _texts(self.reading.body(page), self.asked.records):
+                return
+            now = await self._again(stretch, paging, (paging.size or 0) * (short - 1))
         except SourceError as error:
             if _no_such_page(error):
                 return
             raise
-        page = self.reading.pages[stretch, short]
-        if _texts(answer.body, self.asked.records) - _texts(self.reading.body(page), self.asked.records):
+        if len(now) <= page.records:
             raise self._too_short(page, paging)
+
+    async def _again(self, stretch: int, paging: Paging, offset: int) -> set[str]:
+        """The records at an offset, asked for only to be looked at."""
+        answer = await self.client.fetch(self._ask(stretch, paging, str(paging.first + offset)))
+        return _texts(answer.body, self.asked.records)
 
     def _too_short(self, page: Page, paging: Paging) -> SourceError:
         return SourceError(
