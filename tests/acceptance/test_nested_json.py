@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import subprocess
+import sys
 from decimal import Decimal
 from pathlib import Path
 
@@ -313,3 +315,33 @@ def test_what_people_look_at_beforehand_names_the_source_once(tmp_path: Path) ->
     shown = pratique(tmp_path, "config", "show", "orders")
     assert "order_id: parent.id" in shown.stdout
     assert "orders.line" not in probed.stdout + shown.stdout
+
+
+def test_a_bad_record_is_found_however_many_good_ones_stand_before_it(tmp_path: Path) -> None:
+    """Thousands of good records before a bad one, or between two, are passed over: the run ends, and holds these two."""
+    shop = Nested(tmp_path, unit="row")
+    pieces = {3: [1] * 6000, 4: [*[1] * 4999, 0], 900: [1, 0]}
+    shop.give("a.json", *(order(number, *pieces.get(number, [1] * 10)) for number in range(1, 1001)))
+    command = [sys.executable, "-m", "pratique", "run", "orders", "--project", str(tmp_path)]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert ran.returncode == 0, ran.stderr
+    held = [(record["values"]["order_id"], record["values"]["line_no"], record["line"]) for record in shop.held()]
+    assert held == [("4", "5000", 4), ("900", "2", 900)]
+
+
+def test_many_bad_records_of_one_document_are_held_with_their_places(tmp_path: Path) -> None:
+    """Each of thousands of records of one document stands in quarantine with the line and the byte where it begins."""
+    shop = Nested(tmp_path, unit="row")
+    lines = ",\n".join(f'{{"sku": "ä{at}", "pieces": {at % 3 and 1}}}' for at in range(1, 15_001))
+    text = f'{{"id": 1, "customer": "ann", "total": 1,\n"lines": [{lines}]}}'
+    shop.give("a.json", text)
+    shop.run()
+    content = (tmp_path / "in" / "a.json").read_bytes()
+    held = shop.held()
+    assert len(held) == 5_000
+    for record in held:
+        position = int(record["values"]["line_no"])
+        raw = record["raw"].encode()
+        assert record["raw"] == f'{{"sku": "ä{position}", "pieces": 0}}'
+        assert content[record["offset"] : record["offset"] + len(raw)] == raw
+        assert record["line"] == position + 1

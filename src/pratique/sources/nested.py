@@ -20,7 +20,8 @@ from pratique.sources.files.header import expected
 from pratique.sources.files.jsonl import RecordParser, refuse_depth, strict_decoder
 from pratique.sources.files.survey import text_batches
 
-# Limit: documents that are asked of the source's reader at a time, and between two entries of the index.
+# Limit: documents that are asked of the source's reader at a time, and documents or records between two entries of the
+# index.
 _DOCUMENTS: Final = 4096
 _BLANK: Final = re.compile(r"[ \t\r\n]*")
 
@@ -55,16 +56,22 @@ class _Place:
     part: Part
     file: LandedFile
     first: int
-    before: array[int] = field(default_factory=lambda: array("q"))  # before every `_DOCUMENTS`th document
+    indexed: array[int] = field(default_factory=lambda: array("q"))  # documents, counted from 0, and …
+    before: array[int] = field(default_factory=lambda: array("q"))  # … how many records stand before each of them
 
     def survey(self, cutter: _Cutter) -> int:
         """Count the records, by a parser of whole documents."""
         records = 0
         for at, document in enumerate(cutter.documents(self)):
-            if at % _DOCUMENTS == 0:
+            if not at or at - self.indexed[-1] >= _DOCUMENTS or records - self.before[-1] >= _DOCUMENTS:
+                self.indexed.append(at)
                 self.before.append(records)
             records += cutter.counted(document.raw or "")
         return records
+
+    def block(self, number: int) -> int:
+        """The entry of the index from which on the record of this number, from 1, is found."""
+        return bisect_right(self.before, number - 1) - 1
 
 
 @dataclass(slots=True)
@@ -118,20 +125,30 @@ class _Cutter:
 
     def records(self, document: RawRecord) -> Iterator[tuple[tuple[int, int], dict[str, str | None], str | None]]:
         """Yield where each record stands in the text of the document, its values, and why it has none."""
+        for number, span in enumerate(self.spans(document), 1):
+            values, problem = self.values(document, number, span)
+            yield span, values, problem
+
+    def spans(self, document: RawRecord) -> list[tuple[int, int]]:
+        """Where the records stand in the text of the document; nowhere if it is no sound one."""
         text = document.raw or ""
         try:
             refuse_depth(text)
-            spans = list(self._spans(text))
+            return list(self._spans(text))
         except ValueError:
-            return
-        given = self._given(document)
-        for number, (begin, end) in enumerate(spans, 1):
-            values, problem = self._parser.parse(text[begin:end].encode("utf-8", "surrogatepass"))
-            more = {**given, **dict.fromkeys(self.nest.positions, str(number))}
-            twice = sorted(more.keys() & values.keys())
-            if twice:
-                values, problem = {}, f"the field {twice[0]!r} is added, and stands there, too"
-            yield (begin, end), values if problem else {**values, **more}, problem
+            return []
+
+    def values(
+        self, document: RawRecord, number: int, span: tuple[int, int]
+    ) -> tuple[dict[str, str | None], str | None]:
+        """The values of the record that stands there, the document's so many'th from 1, and why it has none."""
+        text = (document.raw or "")[slice(*span)]
+        values, problem = self._parser.parse(text.encode("utf-8", "surrogatepass"))
+        more = {**self._given(document), **dict.fromkeys(self.nest.positions, str(number))}
+        twice = sorted(more.keys() & values.keys())
+        if twice:
+            values, problem = {}, f"the field {twice[0]!r} is added, and stands there, too"
+        return values if problem else {**values, **more}, problem
 
     def _given(self, document: RawRecord) -> dict[str, str | None]:
         """What the records of a document take over from it."""
@@ -189,24 +206,33 @@ class _Reader:
         place = self.places[file.version.name]
         at = 0
         while at < len(numbers):
-            block = bisect_right(place.before, numbers[at] - 1) - 1
+            block = place.block(numbers[at])
             number = place.before[block]
-            for document in self.cutter.documents(place, block * _DOCUMENTS):
-                for span, values, _ in self.cutter.records(document):
-                    number += 1
-                    if at < len(numbers) and number == numbers[at]:
-                        at += 1
-                        yield _raw(document, number, span, values)
-                if at == len(numbers) or numbers[at] > number + _DOCUMENTS:
+            for document in self.cutter.documents(place, place.indexed[block]):
+                spans = self.cutter.spans(document)
+                end = bisect_right(numbers, number + len(spans), at)
+                yield from self._of(document, spans, number, numbers[at:end])
+                at, number = end, number + len(spans)
+                if at == len(numbers) or place.block(numbers[at]) > place.block(number + 1) + 1:
                     break
+            else:
+                return  # the documents end before: who asked misses a record, and says so
 
-
-def _raw(document: RawRecord, number: int, span: tuple[int, int], values: dict[str, str | None]) -> RawRecord:
-    text = document.raw or ""
-    before = text[: span[0]]
-    line = None if document.line is None or document.sheet else document.line + before.count("\n")
-    offset = None if document.offset is None else document.offset + len(before.encode("utf-8", "surrogatepass"))
-    return RawRecord(number, line or document.line, text[slice(*span)], values, offset, document.sheet)
+    def _of(
+        self, document: RawRecord, spans: Sequence[tuple[int, int]], before: int, numbers: Sequence[int]
+    ) -> Iterator[RawRecord]:
+        """The records of one document; its text is gone through once, however many they are."""
+        text = document.raw or ""
+        line, offset, at = document.line, document.offset, 0
+        for number in numbers:
+            span = spans[number - before - 1]
+            passed, at = text[at : span[0]], span[0]
+            if line is not None and not document.sheet:
+                line += passed.count("\n")
+            if offset is not None:
+                offset += len(passed.encode("utf-8", "surrogatepass"))
+            values, _ = self.cutter.values(document, number - before, span)
+            yield RawRecord(number, line, text[slice(*span)], values, offset, document.sheet)
 
 
 def _skip(text: str, at: int) -> int:
