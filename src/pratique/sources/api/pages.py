@@ -181,10 +181,12 @@ class PageReader:
         text = decoded(body)
         skipped = len(body) - len(body.removeprefix(_BOM))
         wanted = set(numbers)
+        offset, at = skipped, 0  # of the record before: the text is gone through once, however many are asked for
         for number, record in enumerate(self.records(body), 1):
             if number in wanted:
                 raw = text[record.begin : record.end].encode("utf-8", "surrogateescape")
-                offset = skipped + len(text[: record.begin].encode("utf-8", "surrogateescape"))
+                offset += len(text[at : record.begin].encode("utf-8", "surrogateescape"))
+                at = record.begin
                 yield number, raw.decode("utf-8", "backslashreplace"), record.values, offset
 
     def refuse_twins(self, body: bytes) -> None:
