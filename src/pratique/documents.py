@@ -279,17 +279,21 @@ class _YamlReader(_Reader):
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             place = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-            opened = error.context_mark if str(error.context).startswith("while parsing a flow") else None
-            if opened is not None and opened.line + 1 < place[0]:
+            quoted = error.context == "while scanning a quoted scalar"
+            opened = error.context_mark if quoted or str(error.context).startswith("while parsing a flow") else None
+            if opened is not None and (quoted or opened.line + 1 < place[0]):
                 bracket = self.lines[opened.line][opened.column]
-                close = {"{": "}", "[": "]"}[bracket]
+                close = {"{": "}", "[": "]"}.get(bracket, bracket)
                 place = (opened.line + 1, opened.column + 1)
                 self.fail(f"not valid YAML: this {bracket} is not closed", place, f"close it with {close}")
             line = self.lines[place[0] - 1] if place[0] <= len(self.lines) else ""
             hint = _yaml_hint(str(error.problem), line[place[1] - 1 :])
             self.fail(f"not valid YAML: {error.problem or error.context}", place, hint)
-        except yaml.YAMLError as error:
-            self.fail(f"not valid YAML: {str(error).splitlines()[0]}", (1, 1), "remove control characters")
+        except yaml.reader.ReaderError as error:
+            before = text[: text.find(chr(error.character))]
+            place = (before.count("\n") + 1, len(before) - before.rfind("\n"))
+            told = f"not valid YAML: the character U+{error.character:04X} may not stand in a file"
+            self.fail(told, place, "remove it; a text in double quotes may say it, as \\x07 or \\u2028")
 
     def documents(self) -> list[Document]:
         starts = (event for event in self._events if type(event).__name__ == "DocumentStartEvent")

@@ -12,9 +12,10 @@ from pratique.case_files import read_cases
 from pratique.config_manager import config_files, find_root
 from pratique.documents import folder_of, shown_path
 from pratique.errors import ConfigurationError
-from pratique.mistakes import Mistake, Mistakes
+from pratique.mistakes import Mistake, Mistakes, mistakes_of
 from pratique.project import Project
 from pratique.references import parent_of
+from pratique.schema import Schema
 
 _FOLDERS: Final = ("config", "pipelines", "pipelines/tests", "schemas")
 _SUFFIXES: Final = frozenset({".yaml", ".yml", ".json"})
@@ -109,6 +110,10 @@ def _schemas(project: Project, used: set[str], found: Mistakes) -> None:
             for schema in project.versions(name, own).values():
                 places.setdefault(name, schema.place(()))
                 refers.setdefault(name, set()).update(reference.parent for reference in schema.references)
+                if not own.errors and (
+                    schema.checks or schema.filter or any(item.expression for item in schema.fields)
+                ):
+                    own.add(mistake for error in _unbound(schema) for mistake in mistakes_of(error))
                 for reference in schema.references if not own.errors else ():
                     parent_of(schema, reference, project.read_schema, found)
         found.add(own)
@@ -121,6 +126,12 @@ def _schemas(project: Project, used: set[str], found: Mistakes) -> None:
         for name, place in places.items()
         if name not in reached
     )
+
+
+def _unbound(schema: Schema) -> list[ConfigurationError]:
+    from pratique.engines.duckdb_rules import refusals  # noqa: PLC0415 - loading DuckDB costs 0.1 s
+
+    return refusals(schema)
 
 
 def _files(root: Path, found: Mistakes) -> list[Path]:

@@ -167,7 +167,7 @@ class Planner:
         from pratique.specs.connections import local_path  # noqa: PLC0415 - pydantic
 
         connection, where = self._named(name, path)
-        return local_path(connection, served, self._config.root, where)
+        return local_path(connection, served, self._config.root, where, self._document.where(path))
 
     def _destination(self) -> DestinationPlan:
         name = self._spec.destination.connection

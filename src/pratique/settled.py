@@ -85,7 +85,7 @@ def _leaves(value: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:
     if isinstance(value, Mapping) and value:
         for key, item in value.items():
             yield from _leaves(item, (*path, key))
-    else:
+    elif path:  # a project may say nothing at all
         yield path, value
 
 

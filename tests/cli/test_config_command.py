@@ -120,3 +120,12 @@ def test_a_mistake_is_told_and_nothing_shown(root: Path) -> None:
     wrong = show("daily")
     assert (wrong.exit_code, wrong.stdout) == (2, "")
     assert "pipelines/daily.yaml:1:15" in wrong.stderr
+
+
+def test_a_project_that_sets_nothing_is_shown_as_what_is_built_in(root: Path) -> None:
+    """An empty file of settings, or none, is no fault: every default is told."""
+    (root / "config" / "prod.yaml").unlink()
+    (root / "config" / "default.yaml").write_text("# nothing yet\n")
+    assert values()["limits.memory"] == ("600MB", "built-in default")
+    (root / "config" / "default.yaml").unlink()
+    assert values()["limits.memory"] == ("600MB", "built-in default")

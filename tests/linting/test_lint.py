@@ -13,6 +13,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from pratique.cli.main import program
+from pratique.errors import ConfigurationError
+from pratique.validation import SchemaValidator
 
 HERE = Path(__file__).parent
 PLAIN = {
@@ -402,3 +404,28 @@ def test_versions_are_checked_each(root: Path) -> None:
         },
     )
     assert [(item["line"], item["code"]) for item in found()] == [(1, "value"), (4, "unknown-key"), (6, "duplicate")]
+
+
+@pytest.mark.parametrize(
+    ("rule", "says"),
+    [
+        ("substring(id, 1, 2) = '1'", "No function matches"),
+        ("regexp_matches(name, '[')", "missing ]"),
+        ("last_day(DATE '2024-01-01') AND id > 0", "DATE -> BOOLEAN"),
+        ("replace(name, 'a', 'b')", "VARCHAR and BOOLEAN"),
+    ],
+)
+def test_a_rule_that_no_record_could_be_asked_is_refused_by_lint_run_and_python_alike(
+    root: Path, rule: str, says: str
+) -> None:
+    """Types that do not fit and broken patterns are the rule's fault: told at its place, never the file's or ours."""
+    schema = f'fields: {{id: integer, name: string}}\nchecks: {{wrong: "{rule}"}}\n'
+    write(root, {"schemas/users.yaml": schema, "in/users.csv": "id,name\n1,a\n"})
+    told = found()
+    assert [(item["code"], item["line"], item["column"]) for item in told] == [("rule", 2, 17)]
+    assert says in str(told[0]["message"])
+    ran = CliRunner().invoke(program, ["run", "--dry-run"], env={"COLUMNS": "200"})
+    assert ran.exit_code == 2
+    assert "schemas/users.yaml:2:17: rule wrong cannot be evaluated" in ran.stdout
+    with pytest.raises(ConfigurationError, match="rule wrong cannot be evaluated"):
+        SchemaValidator.from_file(root / "schemas/users.yaml")

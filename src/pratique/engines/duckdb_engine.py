@@ -12,7 +12,7 @@ from pratique.engines.base import TableInput
 from pratique.engines.duckdb_documents import Documents
 from pratique.engines.duckdb_late import LateJudge
 from pratique.engines.duckdb_relations import FILE, relation, unreadable
-from pratique.engines.duckdb_rules import guilty
+from pratique.engines.duckdb_rules import refusals
 from pratique.engines.duckdb_session import Session, binding_error
 from pratique.engines.duckdb_staged import DuckStaged
 from pratique.engines.settings import EngineSettings
@@ -107,8 +107,10 @@ def _stage_part(
             cause = error.__cause__
             if not isinstance(cause, duckdb.Error):
                 raise
+            if broken := refusals(schema):
+                raise broken[0] from cause
             if binding_error(cause):
-                raise guilty(session, schema, judge.rules, cause) from cause
+                raise
             raise unreadable(cause, part) from cause
     return judge
 

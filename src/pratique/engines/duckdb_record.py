@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from pratique.engines.duckdb_rules import row_failure, shown_values
+from pratique.engines.duckdb_rules import refusals, row_failure, shown_values
 from pratique.engines.duckdb_session import Session
 from pratique.engines.settings import EngineSettings
+from pratique.errors import InternalError
 from pratique.model import Failure
 from pratique.schema import Schema
 from pratique.schema.compile import InputColumn, compile_schema
@@ -27,8 +28,10 @@ class RecordJudge:
         shown = shown_values(schema, (self._judge,), "false")
         try:
             self._session.run(f"PREPARE judge AS SELECT s._failed, {shown} FROM ({judged}) s")
-        except BaseException:
+        except BaseException as error:
             self._session.close()
+            if isinstance(error, InternalError) and (broken := refusals(schema)):
+                raise broken[0] from error
             raise
 
     def failures(self, values: Mapping[str, str | None]) -> tuple[Failure, ...]:

@@ -7,35 +7,41 @@ from typing import Any
 
 import duckdb
 
-from pratique.engines.duckdb_session import Session, binding_error, first_line, refused
+from pratique.engines.duckdb_session import Session, binding_error, refused
 from pratique.errors import ConfigurationError, InternalError
 from pratique.model import Failure, SetVerdict
 from pratique.schema import Schema
 from pratique.schema.compile import Judge, Rule
-from pratique.schema.rules import computed
+from pratique.schema.rules import computed, rules
 from pratique.schema.sql import identifier, literal
 from pratique.schema.types import storage
 
 
-def guilty(
-    session: Session, schema: Schema, rules: tuple[Rule, ...], cause: duckdb.Error
-) -> ConfigurationError | InternalError:
-    """The error that names the first rule or expression that DuckDB cannot bind to the schema's types."""
+def refusals(schema: Schema) -> list[ConfigurationError]:
+    """What DuckDB refuses of the rules and expressions of a schema, before any data: types, patterns. Reads nothing."""
     fields = ", ".join(
         f"NULL::{storage(item.type, schema.timezone)} AS {identifier(item.name)}" for item in schema.fields
     )
-    asked = [(f"rule {rule.name}", rule.sql, _where(schema, rule)) for rule in rules if rule.scope == "row"]
+    asked = [
+        (f"{'rule' if rule.scope == 'row' else 'check'} {rule.name}", _condition(rule), _where(schema, rule))
+        for rule in rules(schema)
+        if rule.sql
+    ]
     asked += [
         (f"field {item.name}", computed(schema, item).sql, item.where) for item in schema.fields if item.expression
     ]
-    for what, sql, where in asked:
-        try:
-            session.run(f"SELECT {sql} FROM (SELECT {fields}) WHERE false")
-        except InternalError as error:
-            found = error.__cause__
-            if isinstance(found, duckdb.Error) and binding_error(found):
-                return refused(what, found, where)
-    return InternalError(f"DuckDB refuses the schema {schema.name}: {first_line(cause)}")
+    found = []
+    with duckdb.connect(":memory:", config={"enable_external_access": False, "threads": 1}) as connection:
+        for what, sql, where in asked:
+            try:
+                connection.execute(f"SELECT {sql} FROM (SELECT {fields} FROM range(0))")
+            except duckdb.Error as error:
+                found.append(refused(what, error, where))
+    return found
+
+
+def _condition(rule: Rule) -> str:
+    return f"coalesce({rule.sql}, TRUE)" if rule.scope == "row" else rule.sql  # a text is no condition
 
 
 def row_failure(
@@ -81,5 +87,5 @@ def set_verdict(session: Session, schema: Schema, rule: Rule, rows: str) -> SetV
 def _where(schema: Schema, rule: Rule) -> str:
     for check in schema.checks:
         if check.name == rule.name:
-            return check.where
-    return schema.field(rule.field).where if rule.field else schema.path
+            return schema.place(("checks", check.name, "rule"))
+    return schema.field(rule.field).where if rule.field else schema.place(("filter",))

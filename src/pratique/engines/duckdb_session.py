@@ -158,10 +158,13 @@ def binding_error(error: duckdb.Error) -> bool:
 
 def refused(what: str, error: duckdb.Error, where: str) -> ConfigurationError:
     """The error for an expression that DuckDB does not accept."""
+    pattern = isinstance(error, duckdb.InvalidInputException)
+    types = "compare the types of its fields in the schema; cast() turns one type into another"
     return ConfigurationError(
         f"{what} cannot be evaluated: {first_line(error)}",
         where=where,
-        hint="compare the types of its fields in the schema; cast() turns one type into another",
+        hint="correct its pattern; a \\ before a mark means the mark itself" if pattern else types,
+        facts={"code": "rule"},
     )
 
 

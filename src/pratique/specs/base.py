@@ -64,7 +64,7 @@ def seconds_of(text: str) -> int:
     """The seconds of a time such as `30s`, `10m`, `2h` or `1d`; ValueError for any other text."""
     match = re.fullmatch("([0-9]+) ?([smhd])", text)
     if match is None:
-        raise ValueError("expected a time such as 10m, 1h or 2d")
+        raise ValueError("expected a time such as 10m, 1h or 2d", "a whole number, and s, m, h or d behind it")
     return int(match[1]) * _TIMES[match[2]]
 
 
@@ -114,7 +114,8 @@ def parse(
     wrong: set[KeyPath] = set()
     while True:
         try:
-            return Parsed(model.model_validate(value), tuple(mistakes.values()), frozenset(wrong))
+            read = model.model_validate(value, by_alias=True, by_name=False)  # `primary_key` is our name, not a word
+            return Parsed(read, tuple(mistakes.values()), frozenset(wrong))
         except ValidationError as error:
             errors = error.errors(include_url=False)
         found = {_place_of(value, item): item for item in errors}
@@ -270,7 +271,9 @@ def _known(model: Any, path: KeyPath) -> list[str]:
 
 def _step(model: Any, part: str | int) -> Any:
     if _is_spec(model):
-        inner = next((info.annotation for name, info in model.model_fields.items() if part in (info.alias, name)), None)
+        inner = next(
+            (info.annotation for name, info in model.model_fields.items() if part == (info.alias or name)), None
+        )
     else:
         inner = (typing.get_args(model) or (None,))[-1]
     while typing.get_origin(inner) not in (None, list, dict):  # Annotated, Optional

@@ -62,7 +62,8 @@ def _lookback(value: Any) -> Any:
     try:
         return Lookback(seconds_of(value), seconds=True)
     except (TypeError, ValueError):
-        raise ValueError("expected a time such as 10m, 1h or 2d, or a whole number") from None
+        message, hint = "expected a time such as 10m, 1h or 2d, or a whole number", "a number is in units of the cursor"
+        raise ValueError(message, hint) from None
 
 
 def _text_of_number(value: Any) -> Any:
