@@ -109,7 +109,7 @@ class SchemaValidator:
             staged.close()
         if self.schema.extra_fields == "reject":
             extra = len({index for index, item in failures if item.rule == "extraFields"})
-            rule = RuleTally("extraFields", None, "quarantine", "validity", len(records), extra)
+            rule = RuleTally("extraFields", None, "quarantine", "validity", extra, extra)  # as a run: malformed
             tally = replace(tally, rules=(*tally.rules, rule))
         return tally, sorted(failures, key=lambda pair: pair[0])
 

@@ -334,6 +334,7 @@ def test_a_pipe_is_not_waited_for(root: Path, name: str) -> None:
         ("Report of Monday\n\na;b;c\n1;2;3\n4;5;6\n", 2),
         ('Report "Monday"\na;b;c\n1;2;3\n4;5;6\n', 2),
         ("select,order,group by,größe,_load_id,rowid,x:y,#h,on,null,Ab,a b\n" + "1,2,3,4,5,6,7,8,9,0,1,2\n" * 2, 2),
+        ("rowid,_many,_there,_text,_trimmed,_pratique_number,r0,v0,t\n" + "a,b,c,d,e,f,g,h,i\n" * 2, 2),
         (",".join(f"column {n}" for n in range(300)) + "\n" + ",".join(map(str, range(300))) + "\n", 1),
         ("name,city\nJosé,Köln\n".encode("windows-1252"), 1),
         ("name,city\nJosé,Köln\n".encode("utf-16"), 1),

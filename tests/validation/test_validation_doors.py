@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 
 from pratique.engines import open_engine
 from pratique.errors import ConfigurationError
+from pratique.ingestion import run_pipeline
 from pratique.model import ArrowForm, FileVersion, Landed, LandedFile, Part, Stamp, Target
+from pratique.project import Project
 from pratique.schema import Check, Field, FieldType, Schema
 from pratique.validation import DataQualityChecker, SchemaValidator
 
@@ -172,6 +174,26 @@ def test_quality_with_schema():
         "decided": 2,
         "failed": 1,
     } in (report["rules"])
+
+
+def test_quality_is_that_of_a_run(tmp_path):
+    """Records have the same score in Python as in a run: being without unknown fields is nothing to be praised for."""
+    files = {
+        "items.jsonl": '{"id": 1}\n{"id": "x"}\n',
+        "config/default.yaml": "connections: {warehouse: {url: 'duckdb://warehouse.duckdb'}}",
+        "schemas/items.yaml": "fields: {id: integer}",
+        "pipelines/items.yaml": "sources: {items: {type: files, path: items.jsonl, schema: items}}\n"
+        "quarantine: {max_share: 1}\ndestination: {connection: warehouse, write: append}",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    project = Project(tmp_path)
+    (told,) = run_pipeline(project, "items", dry_run=True).sources
+    checker = DataQualityChecker(schema=project.schema("items"))
+    assert checker.check_quality([{"id": 1}, {"id": "x"}])["quality_score"] == told.quality == 50.0
+    report = checker.check_quality([{"id": 1, "idd": 2}])
+    assert report["dimensions"] == {"validity": 50.0}, "an unknown field is a failure of validity"
 
 
 def test_quality_without_schema():

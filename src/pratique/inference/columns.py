@@ -82,6 +82,7 @@ class Column:
     """A column with the field that it becomes, and the evidence."""
 
     header: str
+    raw: str  # its name in the table of texts
     field: Field
     present: int
     missing: int

@@ -8,7 +8,7 @@ from dataclasses import field as made
 from typing import Final, get_args
 
 from pratique.databases import DatabaseKind
-from pratique.engines.duckdb_relations import FILE, MALFORMED, relation
+from pratique.engines.duckdb_relations import MALFORMED, relation
 from pratique.engines.duckdb_session import Session
 from pratique.errors import ConfigurationError
 from pratique.inference.candidates import MISSING_WORDS, OFFSET, Candidate, candidates, forms
@@ -42,7 +42,8 @@ class Table:
     """What was found out about the files of one source.
 
     `records` counts all, `torn` those that cannot be read. Its typed rows stand in the session's table `typed`: the
-    columns `c0`, `c1` … in the order of `columns`, and the ordinal of the record.
+    columns `c0`, `c1` … in the order of `columns`, and the ordinal of the record. Its texts stand in `raw`, under names
+    of our own: a header may be called as anything is, `rowid` too.
     """
 
     name: str
@@ -107,8 +108,8 @@ class _Profiler:
         self._read = read
         self._answers = answers
         self._raw, self._typed = f"raw{number}", f"typed{number}"
-        self._inputs: dict[str, InputColumn] = {}
-        self._sound = ""
+        self._inputs: dict[str, InputColumn] = {}  # header -> its column in `raw`
+        self._sound = f"FROM {self._raw} WHERE {identifier(MALFORMED)} IS NULL"
         self._timezone = read.timezone
         self._copied = any(isinstance(part.form, CsvForm) and part.form.copied for part in read.landed.parts)
 
@@ -151,15 +152,16 @@ class _Profiler:
         first = 0
         for index, part in enumerate(self._read.landed.parts):
             with relation(self._session, part, first) as item:
-                malformed = "" if item.malformed else f", NULL::VARCHAR AS {identifier(MALFORMED)}"
-                select = f"SELECT * EXCLUDE ({identifier(FILE)}){malformed} FROM {item.sql}"
+                if index == 0:
+                    self._inputs = {
+                        column.name: InputColumn(f"r{at}", column.type) for at, column in enumerate(item.inputs)
+                    }
+                named = [f"{identifier(column.name)} AS {self._inputs[column.name].name}" for column in item.inputs]
+                malformed = identifier(MALFORMED) if item.malformed else "NULL::VARCHAR"
+                select = f"SELECT {', '.join(named)}, {malformed} AS {identifier(MALFORMED)} FROM {item.sql}"
                 into = f"CREATE TABLE {self._raw} AS" if index == 0 else f"INSERT INTO {self._raw} BY NAME"
                 self._session.run(f"{into} {select}")
-                if index == 0:
-                    self._inputs = {column.name: column for column in item.inputs}
             first += len(part.files)
-        everything = f"SELECT *, rowid AS {_NUMBER} FROM {self._raw}"
-        self._sound = f"({everything} WHERE {identifier(MALFORMED)} IS NULL)"
 
     def _column(self, header: str, name: str, rows: int) -> Column:
         """What a column is, out of its different values: few columns have many."""
@@ -168,7 +170,10 @@ class _Profiler:
             self._timezone = "UTC"
         base = Field(name, aliases=(header,), missing_values=("", *facts.words), trim=facts.padded > 0)
         verdicts = self._verdicts(base, self._offered(base, facts))
-        column = Column(header, Field(name), facts.present, rows - facts.present, padded=facts.padded, longest=longest)
+        own_name = self._inputs[header].name
+        column = Column(
+            header, own_name, Field(name), facts.present, rows - facts.present, padded=facts.padded, longest=longest
+        )
         column = decided(self._read.name, column, facts, verdicts, self._answers)
         own, words = replace(column.field, aliases=() if header == name else (header,)), facts.words
         empty = rows - facts.present - sum(words.values())
@@ -194,9 +199,9 @@ class _Profiler:
 
     def _facts(self, header: str) -> tuple[Facts, int]:
         """Counts over all records, and the length of the longest value; the table `v` then holds each value once."""
-        column, own = self._inputs[header], identifier(header)
+        column, own = self._inputs[header], self._inputs[header].name
         text = own if column.kind == "VARCHAR" else f"CAST({f'to_json({own})' if column.nested else own} AS VARCHAR)"
-        grouped = f"SELECT {own}, count(*) AS _many, min({_NUMBER}) AS {_NUMBER} FROM {self._sound} GROUP BY 1"
+        grouped = f"SELECT {own}, count(*) AS _many, min(rowid) AS {_NUMBER} {self._sound} GROUP BY 1"
         words = ", ".join(map(literal, MISSING_WORDS))
         # Upstream: DuckDB's trim of many characters costs ten times what a look at both ends does
         ends = " AND ".join(f"_text[{end}] > ' ' AND _text[{end}] < chr(127)" for end in (1, -1))
@@ -253,11 +258,12 @@ class _Profiler:
     def _asked(self, base: Field, offered: Sequence[Candidate], relation: str) -> list[Verdict]:
         if not offered:
             return []
+        base = replace(base, aliases=(self._inputs[base.headers[0]].name,))
         fields, wanted = [replace(base, name="t")], []
         for index, candidate in enumerate(offered):
             own, form = f"v{index}", candidate.field.format
             text = candidate.field.type.name == "string"
-            fields.append(replace(candidate.field, name=own, format=None if text else form))
+            fields.append(replace(candidate.field, name=own, aliases=base.aliases, format=None if text else form))
             bad = f"t IS NOT NULL AND {own} IS NULL"
             if text:
                 bad = f"NOT {matches('t', FORMATS[form or ''].pattern)} OR length(t) > {_FORM_MAX}"
@@ -279,19 +285,20 @@ class _Profiler:
     def _judged(self, fields: Sequence[Field], relation: str, *carry: str) -> str:
         """SQL of the typed values, as a run would type them."""
         used = {item.headers[0] for item in fields}
-        inputs = [column for name, column in self._inputs.items() if name in used]
+        inputs = [column for column in self._inputs.values() if column.name in used]
         schema = Schema("profile", 1, tuple(fields), timezone=self._timezone)
         return compile_schema(schema, inputs).select(relation, (_NUMBER, *carry))
 
     def _type(self, columns: Sequence[Column]) -> None:
         """All typed values into a table of their own: keys and references are judged by value, not by text."""
         fields = [
-            replace(column.field, name=f"c{at}", aliases=(column.header,), required=False, format=_format(column.field))
+            replace(column.field, name=f"c{at}", aliases=(column.raw,), required=False, format=_format(column.field))
             for at, column in enumerate(columns)
         ]
         named = ", ".join(f"c{at}" for at in range(len(columns)))
+        sound = f"(SELECT *, rowid AS {_NUMBER} {self._sound})"
         self._session.run(
-            f"CREATE TABLE {self._typed} AS SELECT {named}, {_NUMBER} FROM ({self._judged(fields, self._sound)})"
+            f"CREATE TABLE {self._typed} AS SELECT {named}, {_NUMBER} FROM ({self._judged(fields, sound)})"
         )
 
     def _counted(self, column: Column) -> Column:

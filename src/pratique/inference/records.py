@@ -44,7 +44,7 @@ def _add_parent(
 
 
 def _record(session: Session, table: Table, number: int) -> Record:
-    wanted = ", ".join(f"CAST({identifier(column.header)} AS VARCHAR)" for column in table.columns)
+    wanted = ", ".join(f"CAST({column.raw} AS VARCHAR)" for column in table.columns)
     values = session.one(f"SELECT {wanted} FROM {table.raw} WHERE rowid = {number} AND {identifier(MALFORMED)} IS NULL")
     return {
         column.header: harmless(column.header, column.field.format, value)
