@@ -97,3 +97,12 @@ def test_a_replace_keeps_its_table(root: Path) -> None:
     assert code == 3, output
     assert "b.parquet" in output
     assert loaded(root) == ROWS
+
+
+def test_a_held_record_is_named_by_its_row(root: Path) -> None:
+    """A Parquet file has no lines: the report counts its rows."""
+    (root / "in" / "a.parquet").write_bytes(content(root, 0))
+    (root / "schemas" / "orders.yaml").write_text("fields:\n  id: {type: integer, maximum: 996}\n  city: string\n")
+    code, output = run(root)
+    assert code == 0, output
+    assert "a.parquet rows 998" in output
