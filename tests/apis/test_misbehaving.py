@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from api_project import BEARER, LINKS, PAGES, SECRET, Crm, page_of, rows, whole
+from api_project import BEARER, LINKS, NEAR, PAGES, SECRET, Crm, page_of, rows, whole
 from http_server import Request, answer
 
 from pratique.ingestion import run_pipeline
@@ -359,6 +359,24 @@ def test_records_that_are_added_meanwhile_are_no_sign_of_short_pages(crm: Crm) -
         crm.write(server.url, paged, write="merge")
         crm.run()
         assert len(crm.rows()) == found
+
+
+@pytest.mark.parametrize("paginate", ["page: page", "offset: offset, size: 10"])
+def test_a_short_page_that_fills_up_meanwhile_is_read_again(crm: Crm, paginate: str) -> None:
+    """Records that an API adds to its last page, and behind it, before it is asked for more are loaded too."""
+    there = [15]
+
+    def script(request: Request) -> bytes:
+        page = int(request.query.get("page") or int(request.query["offset"]) // 10 + 1)
+        there[0] = 33 if page == 3 else there[0]
+        return answer({"data": [{"id": number} for number in range(page * 10 - 10, min(page * 10, there[0]))]})
+
+    server = crm.serve(script)
+    crm.write(
+        server.url, f'get: /x, paginate: {{{paginate}}}, records: "data[*]"', connection=f"{NEAR}, concurrency: 1"
+    )
+    crm.run()
+    assert len(crm.rows()) == 33
 
 
 @pytest.mark.parametrize("total", [35, 0, 25])

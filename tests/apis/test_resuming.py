@@ -7,6 +7,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import threading
 import time
 from collections import Counter
@@ -295,3 +296,32 @@ def test_children_go_on_where_they_were_killed(crm: Crm) -> None:
     times = Counter(request.target for request in server.requests if request.path != "/orders")
     assert len(times) == 60
     assert sum(times.values()) - 60 <= 2 * CONCURRENCY
+
+
+@pytest.mark.parametrize("paginate", ["page: page", "offset: offset, size: 10"])
+@pytest.mark.parametrize("there", [5, 15, 20])
+def test_what_was_the_end_before_a_kill_is_asked_for_again(crm: Crm, paginate: str, there: int) -> None:
+    """An API that grows before a killed run goes on leaves no record behind the position, however far it grew."""
+    grown = threading.Event()
+    killing: list[int] = []
+
+    def growing(request: Request) -> bytes:
+        page = int(request.query.get("page") or int(request.query["offset"]) // 10 + 1)
+        if page * 10 - 10 >= there and not grown.is_set():
+            grown.set()
+            os.kill(killing[0], signal.SIGKILL)
+        end = there + 13 if grown.is_set() else there
+        found = [{"id": at, "at": f"2026-01-01T00:{at:02}:00Z"} for at in range(end)]
+        new = [one for one in found if str(one["at"]) >= request.query.get("since", "")]
+        return answer({"data": new[page * 10 - 10 : page * 10]})
+
+    server = crm.serve(growing)
+    asked = f'get: /x, paginate: {{{paginate}}}, records: "data[*]", params: {{since: "{{cursor}}"}}'
+    schema = "primaryKey: id\ntimezone: UTC\nfields: {id: integer, at: datetime}\n"
+    crm.write(server.url, f"{asked}, cursor: {{field: at}}", schema=schema, write="merge")
+    process = crm.start()
+    killing.append(process.pid)
+    process.communicate()
+    assert process.returncode == -9
+    crm.run()
+    assert crm.rows("SELECT id FROM contacts ORDER BY id") == [(at,) for at in range(there + 13)]

@@ -38,6 +38,7 @@ class Walk:
     cursor: str | None  # what stands for {cursor}
     notices: dict[str, None] = field(default_factory=dict)
     echoes: Echoes = field(init=False)
+    _uneven: bool = False  # whether pages are known to be short for another reason than that the API grows
 
     def __post_init__(self) -> None:
         self.echoes = Echoes(self.asked)
@@ -107,6 +108,7 @@ class Walk:
         last: int | None = None  # as `pages` tells it, or because all of `total` is there
         likely: int | None = None  # as `total` and `size` say, if the API gives as many as it is asked for
         ahead = paging.style == "page" or paging.size is not None
+        self._forget_end(stretch, paging)
         try:
             while last is None or number <= last:
                 known = last or (likely and max(likely, number))
@@ -123,6 +125,8 @@ class Walk:
                     raise
                 if not page.records and last is None and number >= (likely or 0):
                     break
+                records += await self._grown(stretch, paging, page) if ahead and page.records else 0
+                short = short if short and self.reading.pages[stretch, short].records < (paging.size or 0) else 0
                 self._look_at_number(stretch, page, paging, seen, short, records, likely)
                 records += page.records
                 short = number if paging.style == "offset" and paging.size and page.records < paging.size else short
@@ -138,6 +142,39 @@ class Walk:
             self._look_for_hole(stretch, number)
         if short and (last is None or short < last):
             await self._look_behind(stretch, paging, short, records)
+
+    def _forget_end(self, stretch: int, paging: Paging) -> None:
+        """Ask again for what was the end when an earlier run was killed: records may stand there now.
+
+        Only with a cursor, whose position would leave them behind for ever; else the next run reads all anyway.
+        """
+        if self.asked.cursor is None or not self.reading.resumed:
+            return
+        there = {number: page.records for (of, number), page in self.reading.pages.items() if of == stretch}
+        filled = [number for number, records in there.items() if records]
+        full = paging.size or max((there[number] for number in filled[:-1]), default=there.get(1, 0) + 1)
+        ends = [number for number, records in there.items() if not records]
+        if filled and there[max(filled)] < full:
+            ends.append(max(filled))
+        for number in ends:
+            del self.reading.pages[stretch, number]
+
+    async def _grown(self, stretch: int, paging: Paging, behind: Page) -> int:
+        """How many more records a short page has now that the one behind it is not empty; it is landed once more.
+
+        What was the last page when it was asked for fills up while the API grows. One that does not was short for
+        another reason, as others will be: none of them is asked for again.
+        """
+        number = behind.number - 1
+        page = self.reading.pages.get((stretch, number))
+        full = paging.size or max(self.reading.pages[stretch, 1].records, behind.records)
+        if self._uneven or page is None or page.records >= full:
+            return 0
+        now = await self.client.fetch(self._numbered_ask(stretch, paging, number, 0))
+        self._uneven = self._counted(now, number).records <= page.records
+        if self._uneven:
+            return 0
+        return (await self._number(stretch, number, paging, 0)).records - page.records
 
     @staticmethod
     def _likely(page: Page, paging: Paging, records: int) -> int | None:
@@ -228,11 +265,14 @@ class Walk:
             raise self._stuck(stretch, page.number, how)
 
     async def _number(self, stretch: int, number: int, paging: Paging, records: int) -> Page:
+        return await self._land(stretch, number, self._numbered_ask(stretch, paging, number, records), paging)
+
+    def _numbered_ask(self, stretch: int, paging: Paging, number: int, records: int) -> Ask:
         if paging.style == "page":
             value = paging.first + number - 1
         else:
             value = paging.first + (paging.size * (number - 1) if paging.size else records)
-        return await self._land(stretch, number, self._ask(stretch, paging, str(value)), paging)
+        return self._ask(stretch, paging, str(value))
 
     # --- one page -----------------------------------------------------------------------------------------------------
 
